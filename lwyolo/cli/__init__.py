@@ -1,0 +1,1 @@
+"""The command `lwyolo`: one file a subcommand."""

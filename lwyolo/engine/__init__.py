@@ -1,0 +1,1 @@
+"""The only package that touches Ultralytics' engine: the seam, the model, the trainer."""

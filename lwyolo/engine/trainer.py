@@ -1,0 +1,107 @@
+"""Trainers: Ultralytics' own, with the record, the hooks, our weight transfer and our columns in results.csv.
+
+They live here and not in a script because the workers of several GPUs import the trainer's class first: that import
+puts the seam in place and registers all modules.
+"""
+
+from __future__ import annotations
+
+import os
+from copy import copy
+from typing import Any
+
+from torch import nn
+from ultralytics.models.yolo.detect import DetectionTrainer as StockDetectionTrainer
+from ultralytics.models.yolo.obb import OBBTrainer as StockOBBTrainer
+from ultralytics.models.yolo.pose import PoseTrainer as StockPoseTrainer
+from ultralytics.models.yolo.segment import SegmentationTrainer as StockSegmentationTrainer
+from ultralytics.utils import DEFAULT_CFG, LOGGER, RANK
+from ultralytics.utils.callbacks import get_default_callbacks
+
+from lwyolo import hook, record, registry
+from lwyolo.engine import seam
+from lwyolo.engine.weights import transfer
+from lwyolo.record import RECORD_NAME, RunRecord
+
+
+class RecordingTrainer:
+    """Mixin that gives a stock trainer a record and its hooks.
+
+    Attributes:
+        record: What is known of this run so far; hooks fill it.
+        extra_columns: Columns that hooks add to results.csv, constant from the first epoch on.
+    """
+
+    def __init__(self, cfg: Any = DEFAULT_CFG, overrides: dict[str, Any] | None = None, _callbacks: Any = None) -> None:
+        seam.install()
+        registry.discover("lwyolo.hooks")
+        self.record = RunRecord()
+        self.extra_columns: dict[str, float] = {}
+        callbacks = copy(_callbacks) if _callbacks else get_default_callbacks()
+        callbacks = hook.attach(callbacks, [cls() for cls in registry.HOOKS.values()])
+        super().__init__(cfg, overrides, callbacks)
+
+    def train(self) -> Any:
+        """Train; a run that fails or is interrupted says so in its record before the error goes on."""
+        try:
+            return super().train()
+        except KeyboardInterrupt:
+            self._close_record("interrupted", "KeyboardInterrupt")
+            raise
+        except BaseException as error:
+            self._close_record("failed", f"{type(error).__name__}: {error}")
+            raise
+
+    def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> nn.Module:
+        """Build the model, and take from `weights` what fits, row by row."""
+        model = super().get_model(cfg=cfg, weights=None, verbose=verbose)
+        if weights is not None:
+            self.record.transfer = transfer(model, weights, str(getattr(weights, "pt_path", None) or self.args.pretrained))
+            if RANK in {-1, 0}:
+                LOGGER.info(transfer_summary(self.record.transfer))
+        return model
+
+    def save_metrics(self, metrics: dict[str, float]) -> None:
+        """Write a line of results.csv, with the hooks' columns at its end."""
+        hook.refresh_columns(self)
+        super().save_metrics({**metrics, **self.extra_columns})
+
+    def write_record(self) -> None:
+        """Write the record beside args.yaml; only the first process of a run does."""
+        if RANK in {-1, 0} and self.save_dir.is_dir():
+            record.write(self.record, self.save_dir / RECORD_NAME)
+
+    def _close_record(self, state: record.State, error: str) -> None:
+        if not self._launches_workers():
+            self.record.state, self.record.error, self.record.finished_at = state, error, record.now()
+            self.write_record()
+
+    def _launches_workers(self) -> bool:
+        """Whether this process only starts the workers of several GPUs, which write the record themselves."""
+        devices = [d for d in str(self.args.device or "").split(",") if d.strip().isdigit()]
+        return len(devices) > 1 and "LOCAL_RANK" not in os.environ
+
+
+def transfer_summary(moved: record.TransferRecord) -> str:
+    """Say what was taken from a checkpoint, and which rows were not."""
+    rows = "".join(f"\n  not or only in part: {row}" for row in moved.rows_missing)
+    return f"Transferred {moved.taken} of {moved.total} tensors from {moved.source}{rows}"
+
+
+class DetectionTrainer(RecordingTrainer, StockDetectionTrainer):
+    """Detection, recorded."""
+
+
+class SegmentationTrainer(RecordingTrainer, StockSegmentationTrainer):
+    """Instance segmentation, recorded."""
+
+
+class PoseTrainer(RecordingTrainer, StockPoseTrainer):
+    """Pose estimation, recorded."""
+
+
+class OBBTrainer(RecordingTrainer, StockOBBTrainer):
+    """Oriented boxes, recorded."""
+
+
+TRAINERS = {"detect": DetectionTrainer, "segment": SegmentationTrainer, "pose": PoseTrainer, "obb": OBBTrainer}

@@ -1,0 +1,1 @@
+"""Records and tables to text, Markdown and files. Never imports torch."""
