@@ -7,6 +7,7 @@ puts the seam in place and registers all modules.
 from __future__ import annotations
 
 import os
+import re
 from copy import copy
 from typing import Any
 
@@ -23,20 +24,21 @@ from lwyolo.engine import seam
 from lwyolo.engine.weights import transfer
 from lwyolo.record import RECORD_NAME, RunRecord
 
+UNSAFE_IN_A_NAME = re.compile(r"[^\w\-. ]")
+"""What MLflow refuses in the name of a metric, and what would break a line of results.csv."""
+
 
 class RecordingTrainer:
     """Mixin that gives a stock trainer a record and its hooks.
 
     Attributes:
         record: What is known of this run so far; hooks fill it.
-        extra_columns: Columns that hooks add to results.csv, constant from the first epoch on.
     """
 
     def __init__(self, cfg: Any = DEFAULT_CFG, overrides: dict[str, Any] | None = None, _callbacks: Any = None) -> None:
         seam.install()
         registry.discover("lwyolo.hooks")
         self.record = RunRecord()
-        self.extra_columns: dict[str, float] = {}
         callbacks = copy(_callbacks) if _callbacks else get_default_callbacks()
         callbacks = hook.attach(callbacks, [cls() for cls in registry.HOOKS.values()])
         super().__init__(cfg, overrides, callbacks)
@@ -62,9 +64,18 @@ class RecordingTrainer:
         return model
 
     def save_metrics(self, metrics: dict[str, float]) -> None:
-        """Write a line of results.csv, with the hooks' columns at its end."""
-        hook.refresh_columns(self)
-        super().save_metrics({**metrics, **self.extra_columns})
+        """Write a line of results.csv, with our columns at its end."""
+        super().save_metrics({**metrics, **self.extra_scalars()})
+
+    def extra_scalars(self) -> dict[str, float]:
+        """Return cost, latency and AP50 of each class (NaN without ground truth); the same names in every epoch."""
+        metrics = self.validator.metrics
+        ap50 = dict(zip((int(c) for c in metrics.ap_class_index), metrics.box.ap50, strict=False))
+        per_class = {
+            f"AP50/{cls}-{UNSAFE_IN_A_NAME.sub('_', str(name))}": float(ap50.get(cls, float("nan")))
+            for cls, name in self.data["names"].items()
+        }
+        return {**record.scalars(self.record), **per_class}
 
     def write_record(self) -> None:
         """Write the record beside args.yaml; only the first process of a run does."""

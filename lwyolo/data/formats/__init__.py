@@ -1,1 +1,1 @@
-"""Data set formats: one file each, found by being here."""
+"""Data set formats: one file each, a pure reader into the instance table."""

@@ -1,0 +1,20 @@
+"""Our scalars on their way to Ultralytics' loggers: TensorBoard, MLflow, Weights & Biases and the others."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ultralytics.utils import RANK
+
+from lwyolo.hook import Hook, register_hook
+
+
+@register_hook
+class ScalarsHook(Hook):
+    """Adds cost, latency and AP of each class to the metrics that every logger sends."""
+
+    def on_fit_epoch_end(self, trainer: Any) -> None:
+        """Add what is known; a class without ground truth has no AP and is left out."""
+        if RANK in {-1, 0}:
+            trainer.metrics.update({k: v for k, v in trainer.extra_scalars().items() if math.isfinite(v)})
