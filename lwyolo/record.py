@@ -103,6 +103,7 @@ class DataRecord:
     splits: tuple[SplitCount, ...]
     rows_written: int | None = None
     instances_trained: int | None = None
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
