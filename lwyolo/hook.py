@@ -5,21 +5,26 @@ Ultralytics accepts a callback under any name and never calls a misspelt one; he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from inspect import isfunction
 from typing import Any, TypeVar
 
 from lwyolo.errors import RegistrationError, did_you_mean
-from lwyolo.registry import HOOKS
+from lwyolo.registry import HOOKS, same_source
 
 H = TypeVar("H", bound="type[Hook]")
-Callbacks = dict[str, list[Callable[[Any], Any]]]
+Callbacks = Mapping[str, Sequence[Callable[[Any], Any]]]
+
+RESERVED = {"optimizer_step", "on_before_zero_grad", "on_params_update"}
+"""Events that Ultralytics lists and, from 8.3.100 to 8.4.190, never fires."""
 
 
 def events() -> list[str]:
-    """The events of the installed Ultralytics."""
+    """The events that the installed Ultralytics fires."""
     from ultralytics.utils.callbacks.base import default_callbacks
 
-    return sorted(default_callbacks)
+    return sorted(set(default_callbacks) - RESERVED)
 
 
 class Hook:
@@ -28,18 +33,21 @@ class Hook:
     A hook holds plain data, so that it pickles to the workers of several GPUs. Events repeat: assign by key.
 
     Raises:
-        RegistrationError: A public method is not named after an event.
+        RegistrationError: A public method is not named after an event that is fired.
     """
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         known = events()
-        for name in vars(cls):
-            if not name.startswith("_") and name not in known:
-                raise RegistrationError(
-                    f"hook {cls.__name__}: {name!r} is not an Ultralytics event.{did_you_mean(name, known)} "
-                    "Helpers of a hook start with an underscore."
-                )
+        for name, value in vars(cls).items():
+            if not isfunction(value) or name.startswith("_") or name in known:
+                continue
+            if name in RESERVED:
+                raise RegistrationError(f"hook {cls.__name__}: Ultralytics reserves {name!r} and never calls it.")
+            raise RegistrationError(
+                f"hook {cls.__name__}: {name!r} is not an Ultralytics event.{did_you_mean(name, known)} "
+                "Helpers of a hook start with an underscore."
+            )
 
 
 def register_hook(cls: H) -> H:
@@ -49,22 +57,19 @@ def register_hook(cls: H) -> H:
         RegistrationError: Another hook has this name.
     """
     previous = HOOKS.get(cls.__name__)
-    HOOKS.add(cls.__name__, cls, replace=previous is not None and previous.__module__ == cls.__module__)
+    HOOKS.add(cls.__name__, cls, replace=previous is not None and same_source(previous, cls))
     return cls
 
 
-def attach(callbacks: Callbacks, hooks: Sequence[Hook]) -> Callbacks:
-    """Return the callbacks with those of the hooks in front, so that loggers see what hooks add.
+def attach(callbacks: Callbacks, hooks: Sequence[Hook]) -> defaultdict[str, list[Callable[[Any], Any]]]:
+    """Return new callbacks with those of the hooks in front, so that loggers see what hooks add.
 
     A hook's methods that are there already are replaced: the workers of several GPUs receive the callbacks of the
     process that started them, and make their own hooks as well.
     """
-    kinds = tuple({type(hook) for hook in hooks})
-    result = {
-        event: [f for f in functions if not isinstance(getattr(f, "__self__", None), kinds)]
-        for event, functions in callbacks.items()
-    }
-    for hook in reversed(hooks):
-        for event in (name for name in vars(type(hook)) if not name.startswith("_")):
-            result.setdefault(event, []).insert(0, getattr(hook, event))
+    kinds = {type(hook) for hook in hooks}
+    ours = {event: [getattr(hook, event) for hook in hooks if hasattr(hook, event)] for event in events()}
+    result = defaultdict(list, {event: functions for event, functions in ours.items() if functions})
+    for event, functions in callbacks.items():
+        result[event] += [function for function in functions if type(getattr(function, "__self__", None)) not in kinds]
     return result

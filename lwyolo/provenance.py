@@ -1,4 +1,4 @@
-"""The code, versions and hardware behind a run. Imports neither torch nor Ultralytics; asks torch if it is loaded."""
+"""The code, versions and hardware behind a run. Imports neither torch nor Ultralytics; asks them if they are loaded."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from pathlib import Path
 
 from lwyolo.record import GitRecord, ProvenanceRecord
 
-DISTRIBUTIONS = ("lwyolo", "ultralytics", "ultralytics-thop", "thop", "torch", "torchvision", "numpy", "timm", "onnx")
+MODULES = ("lwyolo", "ultralytics", "torch", "torchvision", "numpy", "timm", "onnx")
+"""Packages that have a say in the figures, and are imported under the name that they are installed by."""
+
+THOP = ("ultralytics-thop", "thop")
+"""Both are imported as `thop`: installed side by side, one hides the other, and the counts of a run depend on which."""
 
 
 def collect(command: Sequence[str] = ()) -> ProvenanceRecord:
-    """Collect what is known of the machine and of the working folder.
+    """Collect what is known of the machine and of the working folder; what is not known is `None` or empty.
 
     Args:
         command: The command line, as it was given.
     """
     return ProvenanceRecord(
-        git=git_state(Path.cwd()),
+        git=git_state(),
         versions=versions(),
         ultralytics_path=str(next(iter(ultralytics_copies()), "")),
         platform=platform.platform(),
@@ -35,59 +39,76 @@ def collect(command: Sequence[str] = ()) -> ProvenanceRecord:
     )
 
 
-def git_state(folder: Path) -> GitRecord | None:
-    """Return commit, branch and the number of added, modified and untracked files; `None` outside a repository."""
-    commit = _git(folder, "rev-parse", "HEAD")
+def git_state(folder: Path | None = None) -> GitRecord | None:
+    """Return commit, branch and counts of a working tree, or `None` where git does not tell within 5 s.
+
+    That is outside a repository, before its first commit, and without git. Deleted, renamed and unmerged files count
+    as modified. `branch` is `HEAD` where none is checked out.
+
+    Args:
+        folder: A folder of the tree, by default the current one.
+    """
+    head = _git(folder, "rev-parse", "HEAD", "--abbrev-ref", "HEAD")
     status = _git(folder, "status", "--porcelain=v1")
-    if commit is None or status is None:
+    if head is None or status is None:
         return None
+    commit, branch = head.split()
     codes = [line[:2] for line in status.splitlines()]
-    untracked, added = codes.count("??"), sum("A" in code for code in codes)
+    added = sum(code in ("A ", "AM", "AD", " A") for code in codes)
+    untracked = codes.count("??")
     return GitRecord(
-        commit=commit.strip(),
-        branch=(_git(folder, "rev-parse", "--abbrev-ref", "HEAD") or "").strip(),
-        added=added,
-        modified=len(codes) - untracked - added,
-        untracked=untracked,
+        commit=commit, branch=branch, added=added, modified=len(codes) - added - untracked, untracked=untracked
     )
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def _git(folder: Path | None, *arguments: str) -> str | None:
+    command = ["git", "--no-optional-locks", *arguments]
     try:
-        result = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5)
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return result.stdout if result.returncode == 0 else None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
 
 
 def versions() -> dict[str, str]:
-    """Return the version of Python and of each distribution that has a say in the figures and is installed."""
+    """Return the version of Python and of each package that is there: the loaded copy's, else the installed one's."""
     found = {"python": platform.python_version()}
-    for name in DISTRIBUTIONS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    loaded = sys.modules.get("ultralytics")
-    return found | ({"ultralytics": loaded.__version__} if loaded is not None else {})
+    for name in (*MODULES, *THOP):
+        loaded = getattr(sys.modules.get(name), "__version__", None) if name in MODULES else None
+        version = loaded or _installed(name)
+        if version:
+            found[name] = str(version)
+    return found
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def ultralytics_copies() -> list[Path]:
-    """Return the folders of all copies of Ultralytics on the path; the first is the one that is imported."""
-    loaded = sys.modules.get("ultralytics")
-    spec = None if loaded is not None else find_spec("ultralytics")
-    used = Path(str(loaded.__file__ if loaded is not None else spec.origin if spec else "")).resolve().parent
-    copies = [Path(entry or ".").resolve() / "ultralytics" for entry in sys.path]
-    others = [folder for folder in copies if (folder / "__init__.py").is_file()]
-    return list(dict.fromkeys([used, *others])) if (used / "__init__.py").is_file() else list(dict.fromkeys(others))
+    """Return the folders of all copies of Ultralytics on the path, the one that is imported first.
+
+    More than one is worth a warning: which one runs depends on the folder that a command is started in.
+    """
+    loaded = getattr(sys.modules.get("ultralytics"), "__file__", None)
+    spec = find_spec("ultralytics") if loaded is None else None
+    used = loaded or (spec.origin if spec else None)
+    files = [Path(used)] if used else []
+    files += [Path(entry or ".") / "ultralytics" / "__init__.py" for entry in sys.path]
+    return list(dict.fromkeys(file.resolve().parent for file in files if file.is_file()))
 
 
 def cpu_name() -> str:
-    """Return the processor's name."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    """Return the name of the processor; of the board, where Linux names that instead, as on a Jetson."""
+    info, board = Path("/proc/cpuinfo"), Path("/proc/device-tree/model")
+    lines = info.read_text(errors="replace").splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    if not names and board.exists():
+        names = [board.read_text(errors="replace").strip("\0\n ")]
+    return next(iter(names), "") or platform.processor() or platform.machine()
 
 
 def ram_mib() -> float | None:

@@ -127,7 +127,7 @@ def register_module(
             no_export=tuple((no_export or {}).items()),
         )
         previous = MODULES.get(label)
-        MODULES.add(label, spec, replace=previous is not None and _same_source(previous.cls, cls))
+        MODULES.add(label, spec, replace=previous is not None and same_source(previous.cls, cls))
         return cls
 
     return decorate
@@ -210,7 +210,7 @@ def _check_twins(cls: type, label: str) -> None:
             )
 
 
-def _same_source(old: type, new: type) -> bool:
+def same_source(old: type, new: type) -> bool:
     """Whether both classes come from one file: a reload, or two versions of one plugin file (its name ends in a hash)."""
 
     def source(cls: type) -> str:

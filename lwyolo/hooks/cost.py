@@ -22,7 +22,7 @@ class CostHook(Hook):
             return
         model, imgsz = trainer.ema.ema, int(trainer.args.imgsz)
         try:
-            cost = profile(model, imgsz, fused=True)
+            cost = profile(model, imgsz, channels=trainer.data.get("channels", 3), fused=True)
         except CostError as error:
             LOGGER.warning(f"lwyolo: no cost in the record: {error}")
             return

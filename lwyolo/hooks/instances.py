@@ -18,7 +18,7 @@ class InstancesHook(Hook):
     """Fills and prints the instance table."""
 
     def on_pretrain_routine_end(self, trainer: Any) -> None:
-        """Read the labels; a data set that cannot be read here is recorded without counts, and the reason is printed."""
+        """Read the labels; a data set that cannot be read is recorded without counts, and the reason is printed."""
         if RANK not in {-1, 0}:
             return
         try:

@@ -18,5 +18,7 @@ class LatencyHook(Hook):
         """Measure, or record why it was not measured."""
         if RANK not in {-1, 0}:
             return
-        trainer.record.latency = measure_latency(trainer.ema.ema, int(trainer.args.imgsz))
+        trainer.record.latency = measure_latency(
+            trainer.ema.ema, int(trainer.args.imgsz), channels=trainer.data.get("channels", 3)
+        )
         trainer.write_record()

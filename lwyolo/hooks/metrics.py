@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from ultralytics.utils import RANK
@@ -28,35 +27,50 @@ class MetricsHook(Hook):
         self.trained_epoch = trainer.epoch
 
     def on_fit_epoch_end(self, trainer: Any) -> None:
-        """Store the time of the epoch under its number; an epoch that is repeated replaces itself."""
-        if RANK in {-1, 0} and trainer.epoch == self.trained_epoch:
-            trainer.record.epoch_seconds[trainer.epoch + 1] = float(trainer.epoch_time)
-            trainer.record.epochs_run = max(trainer.record.epoch_seconds)
-            trainer.record.best_epoch = int(trainer.stopper.best_epoch)
-            trainer.write_record()
+        """Store the time of the epoch under its number; an epoch that is repeated replaces itself.
+
+        The best epoch is the one whose weights Ultralytics keeps as best.pt. Its early stopping forgets that epoch when
+        a run is resumed by an older version, so the rule by which the file is written is asked instead.
+        """
+        if RANK not in {-1, 0} or trainer.epoch != self.trained_epoch:
+            return
+        run = trainer.record
+        run.epoch_seconds[trainer.epoch + 1] = float(trainer.epoch_time)
+        run.epochs_run = max(run.epoch_seconds)
+        run.train_seconds = sum(run.epoch_seconds.values())
+        if trainer.best_fitness == trainer.fitness:
+            run.best_epoch = trainer.epoch + 1
+        trainer.write_record()
 
     def on_train_end(self, trainer: Any) -> None:
         """Store the validation of the best weights and close the record."""
         if RANK not in {-1, 0}:
             return
         run = trainer.record
-        run.metrics = validation(trainer.validator, trainer.data["names"], str(trainer.args.split))
-        run.train_seconds = time.time() - trainer.train_time_start
+        run.arguments["batch"] = trainer.batch_size  # halved in the first epoch where memory ran out
+        run.metrics = validation(
+            trainer.validator,
+            trainer.data["names"],
+            split=str(trainer.args.split),
+            weights="best" if trainer.best.exists() else "last",
+        )
         run.state, run.finished_at = "finished", record.now()
         trainer.write_record()
 
 
-def validation(validator: Any, names: dict[int, str], split: str) -> MetricsRecord:
+def validation(
+    validator: Any, names: dict[int, str], *, split: str = "val", weights: record.Weights = "best"
+) -> MetricsRecord:
     """Read a validator of Ultralytics into a record; every class has a row, also one without ground truth.
 
     Args:
         validator: After a validation.
         names: All classes of the data set.
         split: What was validated on.
+        weights: What was validated.
     """
-    metrics = validator.metrics
-    box = metrics.box
-    row = {int(cls): i for i, cls in enumerate(metrics.ap_class_index)}
+    box = validator.metrics.box
+    row = {int(cls): i for i, cls in enumerate(validator.metrics.ap_class_index)}
     instances, images = (_counts(validator, name) for name in ("nt_per_class", "nt_per_image"))
 
     def figure(values: Any, cls: int) -> float | None:
@@ -71,7 +85,7 @@ def validation(validator: Any, names: dict[int, str], split: str) -> MetricsReco
         classes=tuple(
             ClassMetrics(
                 cls_id=cls,
-                cls_name=name,
+                cls_name=str(name),
                 images=images.get(cls, 0),
                 instances=instances.get(cls, 0),
                 precision=figure(box.p, cls),
@@ -82,11 +96,11 @@ def validation(validator: Any, names: dict[int, str], split: str) -> MetricsReco
             for cls, name in names.items()
         ),
         speed_ms={stage: float(value) for stage, value in validator.speed.items()},
+        weights=weights,
     )
 
 
 def _counts(validator: Any, name: str) -> dict[int, int]:
-    """Counts per class; older versions keep them on the validator, newer ones on its metrics."""
-    holder = validator.metrics if hasattr(validator.metrics, name) else validator
-    values = getattr(holder, name, None)
-    return {} if values is None else {i: int(value) for i, value in enumerate(values)}
+    """Return counts by class id; 8.3 keeps them on the validator, later versions on its metrics."""
+    values = getattr(validator.metrics if hasattr(validator.metrics, name) else validator, name)
+    return {} if values is None else {cls: int(value) for cls, value in enumerate(values)}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from pathlib import Path
 from typing import Any
 
-from ultralytics.utils import RANK
+from ultralytics.utils import LOGGER, RANK
 
 from lwyolo import provenance, record
+from lwyolo.errors import RecordError
 from lwyolo.hook import Hook, register_hook
-from lwyolo.record import RECORD_NAME, ModelRecord
+from lwyolo.record import RECORD_NAME, ModelRecord, RunRecord
 from lwyolo.registry import MODULES
 
 
@@ -22,33 +23,44 @@ class StartHook(Hook):
         """Open the record; a resumed run goes on with the record that it left."""
         if RANK not in {-1, 0}:
             return
-        left = trainer.save_dir / RECORD_NAME
-        if trainer.args.resume and left.is_file():
-            transfer = trainer.record.transfer
-            trainer.record = record.read(left)
-            trainer.record.transfer = trainer.record.transfer or transfer
-            trainer.record.resumed_at += (record.now(),)
+        left = _left_record(trainer.save_dir / RECORD_NAME) if trainer.args.resume else None
+        if left is not None:
+            left.resumed_at += (record.now(),)
+            trainer.record = left
         run = trainer.record
         run.state, run.error, run.finished_at = "running", None, None
         run.name = trainer.save_dir.name
-        run.process = (os.getpid(), record.process_started(os.getpid()) or 0.0)
+        run.process = record.this_process()
         run.started_at = run.started_at or record.now()
-        run.arguments = {key: value for key, value in vars(trainer.args).items()}
+        run.arguments = dict(vars(trainer.args))
         run.provenance = provenance.collect(sys.argv)
         trainer.write_record()
 
     def on_pretrain_routine_end(self, trainer: Any) -> None:
-        """Describe the model, once it is built."""
+        """Describe the model, once it is built, and the arguments as Ultralytics settled them: the batch, the size."""
         if RANK not in {-1, 0}:
             return
         model = trainer.ema.ema
         kinds = {type(module) for module in model.modules()}
-        yaml = dict(model.yaml)
+        trainer.record.arguments = dict(vars(trainer.args))
         trainer.record.model = ModelRecord(
-            name=str(yaml.get("yaml_file") or trainer.args.model),
+            name=str(model.yaml.get("yaml_file") or trainer.args.model),
             task=str(trainer.args.task),
-            scale=yaml.get("scale") or None,
-            yaml=yaml,
+            scale=model.yaml.get("scale") or None,
+            yaml=dict(model.yaml),
             modules={spec.name: str(spec.paper) for spec in MODULES.values() if spec.cls in kinds},
         )
         trainer.write_record()
+
+
+def _left_record(file: Path) -> RunRecord | None:
+    """Return the record that an earlier process left; one that cannot be read is kept under another name."""
+    if not file.is_file():
+        return None
+    try:
+        return record.read(file)
+    except RecordError as error:
+        aside = file.with_suffix(".unread.json")
+        file.replace(aside)
+        LOGGER.warning(f"lwyolo: the record starts anew, the old one is kept as {aside.name}: {error}")
+        return None

@@ -1,7 +1,9 @@
-"""Weighted fusion of feature maps.
+"""Weighted fusion of BiFPN: several feature maps of one shape, added with learned weights.
 
-Tan et al., "EfficientDet: Scalable and Efficient Object Detection", CVPR 2020, arXiv 1911.09070: fast normalised
-fusion, equation O = sum_i w_i / (eps + sum_j w_j) * I_i with w_i >= 0 by a ReLU.
+Tan, Pang and Le, "EfficientDet: Scalable and Efficient Object Detection", CVPR 2020, arXiv 1911.09070.
+
+This is the paper's fast normalised fusion alone, sum_i w_i x_i / (eps + sum_j w_j) with w >= 0; the bidirectional
+pyramid around it is drawn in the model YAML, where the convolution after each fusion is a row of its own.
 """
 
 from __future__ import annotations
@@ -25,9 +27,10 @@ from lwyolo.spec import Paper
     row="[[-1, 6], 1, WeightedFusion, []]",
 )
 class WeightedFusion(nn.Module):
-    """Average of several feature maps of one shape, with a learned weight each; in the place of Concat.
+    """Weighted mean of several feature maps, with one learned weight each.
 
-    The weights are one vector: optimisers that treat matrices alone, such as Muon, leave it to their fallback.
+    The weights are a one-dimensional parameter without `bias` in its name: Ultralytics' optimizers apply weight decay
+    to it, and Muon, which takes parameters of two and four dimensions, leaves it to SGD.
 
     Args:
         eps: Keeps the division defined when all weights are zero.
@@ -42,8 +45,11 @@ class WeightedFusion(nn.Module):
         self.weight = nn.Parameter(torch.ones(len(ch)))
         self.eps = eps
 
-    def forward(self, x: list[Tensor]) -> Tensor:
-        """Fuse."""
+    def normalized(self) -> Tensor:
+        """Return the weights in use: none is negative, and they add up to about 1."""
         weight = F.relu(self.weight)
-        weight = weight / (self.eps + weight.sum())
-        return torch.stack([level * weight[i] for i, level in enumerate(x)]).sum(0)
+        return weight / (weight.sum() + self.eps)
+
+    def forward(self, x: list[Tensor]) -> Tensor:
+        """Add the feature maps by weight."""
+        return torch.stack([weight * level for weight, level in zip(self.normalized(), x, strict=True)]).sum(0)

@@ -95,7 +95,13 @@ class DeformBranch(nn.Module):
         return (size[-2] - 1) // self.stride + 1, (size[-1] - 1) // self.stride + 1
 
     def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
-        """Convolve at the offset positions; in float32, which the operator needs on a CPU, under autocast too."""
+        """Convolve at the offset positions; in float32, which the operator needs on a CPU, under autocast too.
+
+        An offset that is not a number makes torchvision's operator read outside of memory, so it becomes zero; its mask,
+        which comes from the same convolution, still carries the NaN to the output. An export has no such values.
+        """
+        if not torch.jit.is_tracing():
+            offset = offset.nan_to_num(0.0)
         y: Tensor = self.deform(x.float(), offset.float(), mask.float()).to(x.dtype)
         y = self.norm(self.mix(y))
         return y

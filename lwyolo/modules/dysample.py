@@ -1,10 +1,9 @@
-"""DySample: upsampling by learned sampling positions.
+"""DySample: upsampling by sampling, where every point of the finer grid is moved by a learned offset.
 
 Liu et al., "Learning to Upsample by Learning to Sample", ICCV 2023, arXiv 2308.15085.
 
-Every output pixel samples the input bilinearly at its own position plus an offset that a 1x1 convolution predicts, in
-`groups` groups of channels. Here is the paper's "linear then pixel shuffle" form with the static scope factor of 0.25,
-which keeps neighbouring positions from overlapping. With all offsets zero it is bilinear upsampling.
+Implemented is the paper's static scope factor (0.25), in both of its styles: `lp`, a 1x1 convolution before the pixel
+shuffle, and `pl`, after it (the paper's DySample-S). The dynamic scope (DySample+) is left out.
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lwyolo.errors import GraphError, did_you_mean
 from lwyolo.registry import register_module
 from lwyolo.spec import Paper
 
 SCOPE = 0.25
+STYLES = ("lp", "pl")
 
 
 @register_module(
@@ -31,55 +32,58 @@ SCOPE = 0.25
     onnx_opset=16,
 )
 class DySample(nn.Module):
-    """Upsampling by learned sampling positions; keeps the channels.
+    """Upsampling that reads the input at learned points; with all offsets zero it is bilinear upsampling.
 
     Args:
         scale: Factor of height and width.
-        groups: Groups of channels that share positions; c1 is a multiple of it.
+        groups: Groups of channels, each with offsets of its own; divides `c1`.
+        style: `lp` or `pl`; `pl` has fewer parameters, and needs `scale`² to divide `c1`.
 
     Shapes:
         x: [B, c1, H, W]
-        returns: [B, c1, scale * H, scale * W]
+        returns: [B, c1, scale·H, scale·W]
+
+    Raises:
+        GraphError: The channels do not divide, or the style is unknown.
     """
 
-    initial: Tensor
-
-    def __init__(self, c1: int, scale: int = 2, groups: int = 4) -> None:
+    def __init__(self, c1: int, scale: int = 2, groups: int = 4, style: str = "lp") -> None:
         super().__init__()
-        if c1 % groups:
-            raise ValueError(f"c1 is {c1}, which does not divide into {groups} groups")
-        self.scale, self.groups = scale, groups
-        self.offset = nn.Conv2d(c1, 2 * groups * scale**2, 1)
+        if style not in STYLES:
+            raise GraphError(f"DySample: style {style!r}, expected {' or '.join(STYLES)}.{did_you_mean(style, STYLES)}")
+        for name, divisor in (("groups", groups), ("scale²", scale**2 if style == "pl" else 1)):
+            if c1 % divisor:
+                raise GraphError(f"DySample: {c1} channels cannot be divided by {name} = {divisor}.")
+        self.scale, self.groups, self.style = scale, groups, style
+        c_in, c_out = (c1, 2 * groups * scale**2) if style == "lp" else (c1 // scale**2, 2 * groups)
+        self.offset = nn.Conv2d(c_in, c_out, 1)
         nn.init.normal_(self.offset.weight, std=0.001)
         nn.init.zeros_(self.offset.bias)
-        self.register_buffer("initial", self._initial_positions())
-
-    def _initial_positions(self) -> Tensor:
-        """Return where the output pixels of one input pixel lie, in input pixels from its centre.
-
-        Shapes:
-            returns: [1, 2 * groups * scale^2, 1, 1]: x of all, then y of all
-        """
-        steps = (torch.arange(self.scale) - (self.scale - 1) / 2) / self.scale
-        y, x = torch.meshgrid(steps, steps, indexing="ij")
-        return torch.stack((x, y)).reshape(2, 1, -1).repeat(1, self.groups, 1).reshape(1, -1, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Predict positions and sample."""
-        batch, c, height, width = x.shape
-        offset = self.offset(x) * SCOPE + self.initial.to(x.dtype)
-        offset = F.pixel_shuffle(offset.reshape(batch * 2 * self.groups, self.scale**2, height, width), self.scale)
-        offset = offset.reshape(batch, 2, self.groups, self.scale * height, self.scale * width)
-        position = self._pixel_centres(offset, height, width) + offset
-        size = torch.tensor([width, height], dtype=x.dtype, device=x.device).reshape(1, 2, 1, 1, 1)
-        grid = (2 * position / size - 1).permute(0, 2, 3, 4, 1).flatten(0, 1)
-        grouped = x.reshape(batch * self.groups, c // self.groups, height, width)
-        y = F.grid_sample(grouped, grid.to(x.dtype), mode="bilinear", align_corners=False, padding_mode="border")
-        return y.reshape(batch, c, self.scale * height, self.scale * width)
+        """Sample in float32, where half precision would round a point to 1/50 pixel; return the type of `x`."""
+        b, c, h, w = x.shape
+        height, width = h * self.scale, w * self.scale
+        offset = self._offset(x).float().reshape(b * self.groups, 2, height, width) * SCOPE
+        grid = torch.stack(
+            (  # grid_sample's units: -1 and 1 are the image's edges, one pixel of x is 2 / w
+                _centres(width, offset) + offset[:, 0] * (2 / w),
+                _centres(height, offset)[:, None] + offset[:, 1] * (2 / h),
+            ),
+            dim=-1,
+        )
+        groups = x.float().reshape(b * self.groups, c // self.groups, h, w)
+        y = F.grid_sample(groups, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        return y.reshape(b, c, height, width).to(x.dtype)
 
-    def _pixel_centres(self, like: Tensor, height: int, width: int) -> Tensor:
-        """Return the centre of the input pixel under every output pixel, x and y, in input pixels from the corner."""
-        y = torch.arange(height, dtype=like.dtype, device=like.device).repeat_interleave(self.scale) + 0.5
-        x = torch.arange(width, dtype=like.dtype, device=like.device).repeat_interleave(self.scale) + 0.5
-        grid = torch.meshgrid(x, y, indexing="xy")
-        return torch.stack(grid).unsqueeze(1).unsqueeze(0)
+    def _offset(self, x: Tensor) -> Tensor:
+        """Return two channels a group, x before y, at the finer resolution, in units of `SCOPE` pixels of `x`."""
+        if self.style == "lp":
+            return F.pixel_shuffle(self.offset(x), self.scale)
+        y: Tensor = self.offset(F.pixel_shuffle(x, self.scale))
+        return y
+
+
+def _centres(n: int, like: Tensor) -> Tensor:
+    """Return the centres of `n` equal cells of the interval from -1 to 1."""
+    return (torch.arange(n, device=like.device, dtype=like.dtype) * 2 + 1) / n - 1

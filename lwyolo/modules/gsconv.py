@@ -1,11 +1,11 @@
-"""Slim neck: GSConv, and the cross-stage block VoVGSCSP that is built of it.
+"""GSConv and VoVGSCSP: a neck of half dense, half depthwise convolutions whose channels are shuffled.
 
 Li et al., "Slim-neck by GSConv: a lightweight-design for real-time detector architectures", Journal of Real-Time Image
 Processing 2024, arXiv 2206.02424.
 
-GSConv makes half of its output by a dense convolution and the other half by a depthwise one of the first half, and
-shuffles the two, so that dense and cheap channels alternate. The authors use it in the neck, where features are wide
-and small, and leave the backbone dense.
+Deviations: the channels of the two halves alternate after the shuffle (a0, b0, a1, b1, …), where the published code
+takes the even channels of both, then the odd ones; each mixes the halves evenly, and what follows is dense. A 3x3
+convolution that the published VoVGSCSP builds and never calls is left out.
 """
 
 from __future__ import annotations
@@ -14,21 +14,20 @@ import torch
 from torch import Tensor, nn
 from ultralytics.nn.modules import Conv
 
+from lwyolo.errors import GraphError
 from lwyolo.registry import register_module
 from lwyolo.spec import Paper
 
-DEPTHWISE_KERNEL = 5
 
+def channel_shuffle(x: Tensor) -> Tensor:
+    """Let the channels of the first and the second half alternate.
 
-def shuffle_halves(x: Tensor) -> Tensor:
-    """Interleave the first and the second half of the channels: 0, c/2, 1, c/2 + 1, …
-
-    Shapes:
-        x: [B, c, H, W], c even
-        returns: [B, c, H, W]
+    Example:
+        >>> channel_shuffle(torch.arange(6).reshape(1, 6, 1, 1)).flatten().tolist()
+        [0, 3, 1, 4, 2, 5]
     """
-    batch, c, height, width = x.shape
-    return x.reshape(batch, 2, c // 2, height, width).transpose(1, 2).reshape(batch, c, height, width)
+    b, c, h, w = x.shape
+    return x.reshape(b, 2, c // 2, h, w).transpose(1, 2).reshape(b, c, h, w)
 
 
 @register_module(
@@ -39,37 +38,40 @@ def shuffle_halves(x: Tensor) -> Tensor:
         year=2024,
         url="https://arxiv.org/abs/2206.02424",
     ),
-    row="[-1, 1, GSConv, [256, 3, 2]]",
+    row="[-1, 1, GSConv, [128, 3, 2]]",
 )
 class GSConv(nn.Module):
-    """Half dense, half depthwise convolution, shuffled.
+    """Half of the output from a dense convolution, the other half from a depthwise 5x5 of the first, shuffled.
 
     Args:
-        k: Kernel of the dense half.
+        c2: Channels of the output, even.
+        k: Kernel size of the dense half.
         s: Stride.
-        act: As in Ultralytics' Conv.
+        act: Whether the model's activation follows each half.
 
     Shapes:
         x: [B, c1, H, W]
-        returns: [B, c2, H / s, W / s]; c2 is even
+        returns: [B, c2, H/s, W/s]
+
+    Raises:
+        GraphError: `c2` is odd.
     """
 
     def __init__(self, c1: int, c2: int, k: int = 1, s: int = 1, act: bool = True) -> None:
         super().__init__()
         if c2 % 2:
-            raise ValueError(f"GSConv makes two halves of its output, but c2 is {c2}")
-        half = c2 // 2
-        self.dense = Conv(c1, half, k, s, act=act)
-        self.cheap = Conv(half, half, DEPTHWISE_KERNEL, 1, g=half, act=act)
+            raise GraphError(f"GSConv: c2={c2} channels, expected an even number: one half is dense, one depthwise.")
+        self.dense = Conv(c1, c2 // 2, k, s, act=act)
+        self.depthwise = Conv(c2 // 2, c2 // 2, 5, 1, g=c2 // 2, act=act)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve and shuffle."""
+        """Compute both halves and shuffle."""
         dense = self.dense(x)
-        return shuffle_halves(torch.cat((dense, self.cheap(dense)), dim=1))
+        return channel_shuffle(torch.cat((dense, self.depthwise(dense)), dim=1))
 
 
 class GSBottleneck(nn.Module):
-    """Two GSConv beside a dense 1x1 convolution.
+    """Two GSConvs, the second a 3x3 without activation, beside a 1x1 convolution of the input.
 
     Shapes:
         x: [B, c, H, W]
@@ -78,13 +80,12 @@ class GSBottleneck(nn.Module):
 
     def __init__(self, c: int) -> None:
         super().__init__()
-        middle = max(c // 4, 1) * 2
-        self.path = nn.Sequential(GSConv(c, middle, 1), GSConv(middle, c, 3, act=False))
-        self.beside = Conv(c, c, 1, act=False)
+        self.main = nn.Sequential(GSConv(c, c, 1), GSConv(c, c, 3, act=False))
+        self.side = Conv(c, c, 1, act=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add both paths."""
-        y: Tensor = self.path(x) + self.beside(x)
+        """Add both."""
+        y: Tensor = self.main(x) + self.side(x)
         return y
 
 
@@ -99,11 +100,11 @@ class GSBottleneck(nn.Module):
     row="[-1, 3, VoVGSCSP, [256]]",
 )
 class VoVGSCSP(nn.Module):
-    """One-shot aggregation over GSConv bottlenecks, beside a 1x1 path.
+    """Cross-stage partial block of GSConv bottlenecks: one branch through them, one past them.
 
     Args:
         n: Number of bottlenecks.
-        e: Width of the paths, in parts of c2.
+        e: Width of a branch, as a fraction of `c2`.
 
     Shapes:
         x: [B, c1, H, W]
@@ -112,13 +113,13 @@ class VoVGSCSP(nn.Module):
 
     def __init__(self, c1: int, c2: int, n: int = 1, e: float = 0.5) -> None:
         super().__init__()
-        width = max(int(c2 * e) // 2, 1) * 2
-        self.enter = Conv(c1, width, 1)
-        self.blocks = nn.Sequential(*(GSBottleneck(width) for _ in range(n)))
-        self.beside = Conv(c1, width, 1)
-        self.merge = Conv(2 * width, c2, 1)
+        c = int(c2 * e)
+        self.cv1 = Conv(c1, c, 1)
+        self.cv2 = Conv(c1, c, 1)
+        self.cv3 = Conv(2 * c, c2, 1)
+        self.m = nn.Sequential(*(GSBottleneck(c) for _ in range(n)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Run both paths and merge."""
-        y: Tensor = self.merge(torch.cat((self.beside(x), self.blocks(self.enter(x))), dim=1))
+        """Run both branches and merge them."""
+        y: Tensor = self.cv3(torch.cat((self.cv2(x), self.m(self.cv1(x))), dim=1))
         return y

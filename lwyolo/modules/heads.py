@@ -1,76 +1,102 @@
-"""A light detection head whose convolutions are shared over the levels.
+"""A detection head whose box and class towers are shared by all levels.
 
-Tian et al., "FCOS: Fully Convolutional One-Stage Object Detection", ICCV 2019, arXiv 1904.01355: one pair of towers for
-all levels, and a learned scale a level on the box branch. As in RTMDet (Lyu et al., arXiv 2212.07784), each level has
-batch norms of its own, since levels differ in their statistics.
+Tian et al., "FCOS: Fully Convolutional One-Stage Object Detection", ICCV 2019, arXiv 1904.01355: the towers share their
+weights over the levels. Lyu et al., "RTMDet: An Empirical Study of Designing Real-Time Object Detectors", 2022, arXiv
+2212.07784: shared convolutions with a batch norm for each level, because the levels' statistics differ.
 
-Deviation: the towers are two 3x3 convolutions narrow enough for a nano model, behind a 1x1 convolution that brings
-every level to their width; losses, box decoding and end-to-end branch are those of Ultralytics' Detect.
+Deviations: a level's own 1x1 convolution first brings it to the width of the towers, since YOLO's levels differ in width;
+outputs, losses and decoding are Ultralytics' (no centre-ness). As in RTMDet the last 1x1 convolution belongs to its level,
+so that each starts from the class prior of its own stride; it also contains the scale that FCOS, which shares that
+convolution too, learns for each level.
 """
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from ultralytics.nn.modules import Conv, Detect
 
+from lwyolo.errors import GraphError
 from lwyolo.registry import register_module
 from lwyolo.spec import Paper
 
+TOWER_DEPTH = 2
 
-class LevelConv(Conv):  # type: ignore[misc]
-    """A 3x3 convolution with the weights of another level's and a batch norm of its own.
 
-    Before `fuse()` the weight is one tensor for all levels. `fuse()` folds a norm into a copy of it, level by level,
-    and from then on the levels differ.
+class SharedConv(Conv):  # type: ignore[misc] # Ultralytics is untyped
+    """A 3x3 `Conv` of one level: the convolution of the first level, a batch norm of its own.
+
+    Only the first level registers the convolution. Registered by each, it would be listed several times in the state
+    dict, and Ultralytics' moving average would be applied to it as often in every step.
+
+    `fuse()` writes the folded weights into the module that it reads from `conv`, on some versions in place. It
+    therefore reads a copy; what it assigns stays this level's own.
+
+    Args:
+        c: Channels in and out.
+        first: The same convolution of the first level; `None` on the first level itself.
 
     Shapes:
         x: [B, c, H, W]
         returns: [B, c, H, W]
     """
 
-    def __init__(self, c: int, weight: nn.Parameter | None = None) -> None:
+    def __init__(self, c: int, first: SharedConv | None = None) -> None:
         super().__init__(c, c, 3)
-        if weight is not None:
-            self.conv.weight = weight
+        self.shared: tuple[nn.Conv2d] = first.shared if first else (self._modules["conv"],)  # a tuple is not registered
+        if first:
+            del self._modules["conv"]
 
-
-class LevelScale(nn.Conv2d):
-    """A 1x1 convolution whose weight is shared over levels, times a learned factor of the level.
-
-    Shapes:
-        x: [B, c, H, W]
-        returns: [B, out, H, W]
-    """
-
-    def __init__(self, c: int, out: int, weight: nn.Parameter | None = None) -> None:
-        super().__init__(c, out, 1)
-        if weight is not None:
-            self.weight = weight
-        self.scale = nn.Parameter(torch.ones(1))
+    @property
+    def conv(self) -> nn.Module:
+        """The folded convolution after `fuse()`; before, a copy of the shared one."""
+        return copy.deepcopy(self.shared[0]) if "bn" in self._modules else self._modules["conv"]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve and scale."""
-        return super().forward(x) * self.scale
+        """Convolve with the shared weights and normalise with this level's statistics."""
+        y: Tensor = self.act(self.bn(self.shared[0](x)))
+        return y
+
+    def forward_fuse(self, x: Tensor) -> Tensor:
+        """Convolve with this level's folded weights."""
+        y: Tensor = self.act(self._modules["conv"](x))
+        return y
 
 
-def _towers(ch: tuple[int, ...], hidden: int, out: int, depth: int = 2) -> nn.ModuleList:
-    """Build one tower a level, with shared weights; each ends in a plain convolution, as Ultralytics expects."""
-    first: list[Any] = []
+def shared_towers(ch: list[int] | tuple[int, ...], hidden: int, outputs: int) -> nn.ModuleList:
+    """Build one tower a level, in the layout of `Detect.cv2` and `Detect.cv3`; their 3x3 convolutions are shared.
+
+    Args:
+        ch: Channels of each level.
+        hidden: Width of the towers.
+        outputs: Channels of each tower's output.
+    """
     towers = nn.ModuleList()
-    for channels in ch:
-        shared = [layer.conv.weight for layer in first[1:-1]] if first else [None] * depth
-        layers = [
-            Conv(channels, hidden, 1),
-            *(LevelConv(hidden, weight) for weight in shared),
-            LevelScale(hidden, out, first[-1].weight if first else None),
-        ]
-        first = first or layers
-        towers.append(nn.Sequential(*layers))
+    for c in ch:
+        first = towers[0][1:-1] if len(towers) else [None] * TOWER_DEPTH
+        tower = (SharedConv(hidden, conv) for conv in first)
+        towers.append(nn.Sequential(Conv(c, hidden, 1), *tower, nn.Conv2d(hidden, outputs, 1)))
     return towers
+
+
+def upstream_arguments(constructor: Any, **given: Any) -> dict[str, Any]:
+    """Return those of the arguments that the constructor of `Detect` takes: before Ultralytics 8.4 `(nc, ch)`.
+
+    Raises:
+        GraphError: One that it does not take asks for other than the old head does.
+    """
+    known = inspect.signature(constructor).parameters
+    fixed = {"reg_max": 16, "end2end": False}
+    for name in sorted(fixed.keys() & given.keys() - known.keys()):
+        if given[name] != fixed[name]:
+            raise GraphError(
+                f"SharedConvDetect: {name}: {given[name]} needs Ultralytics 8.4 or newer; the installed version has "
+                f"{name}: {fixed[name]} only."
+            )
+    return {name: value for name, value in given.items() if name in known}
 
 
 @register_module(
@@ -83,33 +109,35 @@ def _towers(ch: tuple[int, ...], hidden: int, out: int, depth: int = 2) -> nn.Mo
     ),
     row="[[15, 18, 21], 1, SharedConvDetect, [nc, 64]]",
 )
-class SharedConvDetect(Detect):  # type: ignore[misc]
-    """Detection head with towers shared over the levels; everything else is Ultralytics' Detect.
+class SharedConvDetect(Detect):  # type: ignore[misc] # Ultralytics is untyped
+    """Detection head with one box tower and one class tower for all levels, and batch norms of each level.
+
+    At `fuse()` every level gets its own copy of the towers with its norms folded in: the fused model is faster and has
+    more parameters than the one that was trained.
 
     Args:
-        nc: Number of classes.
-        hidden: Width of the towers.
-        reg_max: Bins of the box regression.
-        end2end: Add the one-to-one branch for detection without NMS.
-        ch: Channels of the levels, finest first.
+        hidden: Width of the towers; it is not scaled with the model.
 
     Shapes:
         x: list of [B, ch_l, H_l, W_l], finest level first
-        returns: as Detect
+        returns: as Ultralytics' Detect of the installed version
+
+    Raises:
+        GraphError: `reg_max` or `end2end` asks for what the installed Ultralytics cannot do.
     """
 
     def __init__(
-        self, nc: int = 80, hidden: int = 64, reg_max: int = 16, end2end: bool = False, ch: tuple[int, ...] = ()
+        self,
+        nc: int = 80,
+        hidden: int = 64,
+        reg_max: int = 16,
+        end2end: bool = False,
+        ch: list[int] | tuple[int, ...] = (),
     ) -> None:
-        super().__init__(**stock_arguments(Detect, nc=nc, reg_max=reg_max, end2end=bool(end2end), ch=ch))
-        self.cv2 = _towers(tuple(ch), hidden, 4 * self.reg_max)
-        self.cv3 = _towers(tuple(ch), hidden, nc)
-        if getattr(self, "one2one_cv2", None) is not None:
-            self.one2one_cv2 = _towers(tuple(ch), hidden, 4 * self.reg_max)
-            self.one2one_cv3 = _towers(tuple(ch), hidden, nc)
-
-
-def stock_arguments(cls: type, **arguments: Any) -> dict[str, Any]:
-    """Return the arguments that the installed version's constructor takes: before 8.4 that is `nc` and `ch` alone."""
-    known = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-    return {name: value for name, value in arguments.items() if name in known}
+        # Detect builds towers for these channels; they are replaced below, so they are kept small
+        small = [1] * len(ch)
+        super().__init__(**upstream_arguments(Detect.__init__, nc=nc, reg_max=reg_max, end2end=bool(end2end), ch=small))
+        self.cv2 = shared_towers(ch, hidden, 4 * reg_max)
+        self.cv3 = shared_towers(ch, hidden, nc)
+        if end2end:
+            self.one2one_cv2, self.one2one_cv3 = copy.deepcopy(self.cv2), copy.deepcopy(self.cv3)

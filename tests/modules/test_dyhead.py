@@ -195,6 +195,13 @@ def test_odd_sizes_and_any_number_of_levels(cls, sizes):
     assert [(1, 32, *size) for size in sizes] == [tuple(level.shape) for level in head(x)]
 
 
+@torch.no_grad()
+def test_an_image_that_is_not_a_number_neither_crashes_nor_hides():
+    made, (x,) = block(), pyramid(sizes=((8, 16),), batch=1)
+
+    assert torch.isnan(made([torch.full_like(x, float("nan"))])[0]).any()
+
+
 def test_a_level_of_the_right_width_is_not_projected():
     head = DyHead([64, 128], 64)
 
