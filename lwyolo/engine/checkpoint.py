@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickletools
 import zipfile
+from _compat_pickle import IMPORT_MAPPING
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def pickled_names(path: Path) -> set[tuple[str, str]]:
 
 
 def _importable(module: str) -> bool:
+    """Whether a module can be found; a pickle of protocol 2, which torch writes, uses names of Python 2 for some."""
     try:
-        return find_spec(module) is not None
+        return find_spec(IMPORT_MAPPING.get(module, module)) is not None
     except (ImportError, ValueError):
         return False

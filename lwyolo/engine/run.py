@@ -32,6 +32,8 @@ def train(
         UsageError: A file is missing, or the arguments do not fit together.
     """
     overrides = dict(overrides or {})
+    if overrides.get("project"):  # newer versions of Ultralytics put a relative one under its settings' runs folder
+        overrides["project"] = str(Path(overrides["project"]).resolve())
     if resume:
         last = find_resumable(resume, overrides)
         yolo = YOLO(last)

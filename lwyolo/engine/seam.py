@@ -231,9 +231,9 @@ def _allow_safe_loading() -> None:
 
 
 def _classes_beside(spec: ModuleSpec) -> list[type]:
-    """The registered class and every module class defined in its file: its parts are pickled too."""
+    """Every module class that the file of a registered class defines or imports: its parts are pickled too."""
     beside = vars(sys.modules[spec.cls.__module__]).values()
-    return [c for c in beside if isinstance(c, type) and issubclass(c, nn.Module) and c.__module__ == spec.cls.__module__]
+    return [c for c in beside if isinstance(c, type) and issubclass(c, nn.Module)]
 
 
 install()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from copy import copy
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -20,6 +21,7 @@ from ultralytics.utils import DEFAULT_CFG, LOGGER, RANK
 from ultralytics.utils.callbacks import get_default_callbacks
 
 from lwyolo import hook, record, registry
+from lwyolo.data.index import image_files, read_data_yaml
 from lwyolo.engine import seam
 from lwyolo.engine.weights import transfer
 from lwyolo.record import RECORD_NAME, RunRecord
@@ -53,6 +55,19 @@ class RecordingTrainer:
         except BaseException as error:
             self._close_record("failed", f"{type(error).__name__}: {error}")
             raise
+
+    def get_dataset(self) -> Any:
+        """Check the data YAML before Ultralytics does: where images are missing, it would run what `download:` says.
+
+        Raises:
+            DataError: The YAML is not usable or images are missing, and `download:` is no link to an archive.
+        """
+        if str(self.args.data).lower().endswith((".yaml", ".yml")) and Path(self.args.data).is_file():
+            config = read_data_yaml(Path(self.args.data))
+            if not str(config.download).startswith(("https://", "http://")):
+                for split in config.sources:
+                    image_files(config, split)
+        return super().get_dataset()
 
     def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> nn.Module:
         """Build the model, and take from `weights` what fits, row by row."""

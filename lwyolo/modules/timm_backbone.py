@@ -1,24 +1,94 @@
-"""Any backbone of timm in one row.
+"""Any backbone of timm that gives feature maps at the strides of a detector, as one row.
 
-Wightman, "PyTorch Image Models", 2019, https://github.com/huggingface/pytorch-image-models. The paper of the backbone
-itself is cited by whoever uses it.
+Wightman, "PyTorch Image Models", GitHub 2019. The structure has the paper of the model that is named; timm's
+documentation lists it.
+
+What a model gives is not believed but tried: it is built without memory (on the meta device) and run at two image
+sizes, which shows its real strides and channels, and refuses one that is made for a single size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lwyolo.errors import GraphError
+from lwyolo.errors import GraphError, did_you_mean
 from lwyolo.registry import register_module
 from lwyolo.spec import Paper
 
 STRIDES = (8, 16, 32)
+TRIAL_SIZES = ((256, 256), (288, 352))  # Ultralytics' own trial, and one whose coarsest map has odd sides
+SUITABLE = (  # below 8 M parameters, tried; named where another is refused
+    "convnextv2_atto",
+    "cpubone_nano",
+    "edgenext_xx_small",
+    "efficientnet_lite0",
+    "efficientvit_b0",
+    "fasternet_t0",
+    "fastvit_t8",
+    "fbnetv3_b",
+    "ghostnet_100",
+    "ghostnetv2_100",
+    "hgnetv2_b0",
+    "inception_next_atto",
+    "lcnet_100",
+    "mambaout_femto",
+    "mobilenetv2_100",
+    "mobilenetv3_small_100",
+    "mobilenetv4_conv_small",
+    "mobilenetv4_conv_small_050",
+    "mobileone_s0",
+    "pvt_v2_b0",
+    "regnetx_002",
+    "repghostnet_100",
+    "repvit_m0_9",
+    "rexnet_100",
+    "starnet_s050",
+    "starnet_s1",
+    "swiftformer_xs",
+    "tinynet_a",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a model gives: which of timm's feature maps have the strides asked for, and their channels."""
+
+    indices: tuple[int, ...]
+    channels: tuple[int, ...]
+
+
+class Normalize(nn.Module):
+    """The normalisation that pretrained weights expect, of images from 0 to 1.
+
+    Mean and deviation are in the state dict: weights that were trained with them do not load unnoticed into a backbone
+    without.
+
+    Shapes:
+        x: [B, c1, H, W], 0 to 1
+        returns: [B, c1, H, W]
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, c1: int, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        for name, values in (("mean", mean), ("std", std)):
+            fitting = values if len(values) == c1 else [sum(values) / len(values)] * c1
+            self.register_buffer(name, torch.tensor(fitting).view(1, c1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise."""
+        return (x - self.mean) / self.std
 
 
 @register_module(
@@ -32,85 +102,106 @@ STRIDES = (8, 16, 32)
     row="[-1, 1, TimmBackbone, [mobilenetv4_conv_small_050]]",
 )
 class TimmBackbone(nn.Module):
-    """A `features_only` model of timm that emits strides 8, 16 and 32.
+    """A backbone of timm by its name, emitting one level a stride.
 
-    Ultralytics feeds images of 0 to 1; pretrained weights of timm expect the mean and deviation that they were trained
-    with, so these are applied when weights are given, and not otherwise.
+    Nothing is downloaded unless `pretrained` is true. With `pretrained` or `weights` the image is normalised as they
+    expect; without, it stays as Ultralytics gives it. `fuse()` leaves timm's layers as they are; exporters fold their
+    norms.
 
     Args:
-        name: A name that timm knows.
-        pretrained: Fetch timm's weights; needs a network.
-        weights: A local file with timm's weights for this model.
+        name: The model's name in timm, such as `starnet_s050`; its width is not scaled.
+        pretrained: Whether timm downloads its pretrained weights.
+        weights: A file with the model's weights, read whenever the model is built from its YAML, also on resume.
+        strides: Strides of the levels to emit, finest first.
 
     Shapes:
         x: [B, c1, H, W]
-        returns: list of [B, c_l, H / s, W / s] for s in 8, 16, 32
+        returns: list of [B, c_l, H/stride, W/stride], finest level first
 
     Raises:
-        GraphError: timm is not installed, or has no such model, or the model emits no such strides.
+        GraphError: timm is not installed, the model is unknown or lacks a stride, or `weights` is no file.
     """
 
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, c1: int, name: str, pretrained: bool = False, weights: str | None = None) -> None:
+    def __init__(
+        self, c1: int, name: str, pretrained: bool = False, weights: str | None = None, strides: Sequence[int] = STRIDES
+    ) -> None:
         super().__init__()
-        self.out_channels(c1, name)
+        if weights is not None and not Path(weights).is_file():
+            raise GraphError(f"TimmBackbone: weights: {weights}: there is no such file.")
         overlay = {"pretrained_cfg_overlay": {"file": weights}} if weights else {}
-        self.backbone = _create(name, c1, pretrained=bool(pretrained or weights), **overlay)
-        self.chosen = [self.backbone.feature_info.reduction().index(stride) for stride in STRIDES]
-        config = self.backbone.pretrained_cfg if pretrained or weights else {"mean": (0.0,) * c1, "std": (1.0,) * c1}
-        for statistic in ("mean", "std"):
-            self.register_buffer(statistic, torch.tensor(config[statistic]).reshape(1, -1, 1, 1))
+        learned = pretrained or weights is not None
+        indices = list(find_features(name, c1, tuple(strides)).indices)
+        self.body = _create(name, c1, pretrained=learned, out_indices=indices, **overlay)
+        cfg = self.body.pretrained_cfg
+        self.normalize = Normalize(c1, cfg["mean"], cfg["std"]) if learned else nn.Identity()
 
     @classmethod
-    def out_channels(cls, c1: int, name: str, pretrained: bool = False, weights: str | None = None) -> list[int]:
-        """Return the channels at strides 8, 16 and 32, without building weights."""
-        return list(_level_channels(name, c1))
+    def out_channels(
+        cls, c1: int, name: str, pretrained: bool = False, weights: str | None = None, strides: Sequence[int] = STRIDES
+    ) -> list[int]:
+        """Return the channels of each level, finest first, without building the model.
+
+        Raises:
+            GraphError: As the constructor.
+        """
+        return list(find_features(name, c1, tuple(strides)).channels)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Normalise, run the backbone, and keep the three levels."""
-        features = self.backbone((x - self.mean) / self.std)
-        return [features[i] for i in self.chosen]
+        """Return the levels."""
+        return _levels(self.body, self.normalize(x))
+
+
+@lru_cache(maxsize=64)
+def find_features(name: str, c1: int, strides: tuple[int, ...]) -> Features:
+    """Try a model on the meta device, and find its feature maps of these strides.
+
+    Raises:
+        GraphError: timm is not installed, or the model is unknown or unsuitable; the message names some that fit.
+    """
+    timm = _timm()
+    if not timm.is_model(name.split(".")[0]):
+        raise _refusal(name, f"is no model of timm {timm.__version__}.{did_you_mean(name, timm.list_models())}")
+    shapes = []
+    sizes = " and ".join(f"{height}x{width}" for height, width in TRIAL_SIZES)
+    try:
+        with torch.device("meta"):
+            model = _create(name, c1).eval()
+            for height, width in TRIAL_SIZES:
+                levels = _levels(model, torch.empty(1, c1, height, width))
+                shapes.append([(y.shape[1], height / y.shape[2], width / y.shape[3]) for y in levels])
+    except Exception as error:  # third-party code: whatever fails in it says that the model cannot
+        raise _refusal(name, f"fails on images of {sizes} ({type(error).__name__}: {error}).") from error
+    found = {(h, w): (index, c) for index, (c, h, w) in enumerate(shapes[0]) if shapes[1][index] == (c, h, w)}
+    missing = [stride for stride in strides if (stride, stride) not in found]
+    if missing:
+        wanted, has = ", ".join(map(str, missing)), ", ".join(f"{h:g}" for h, _ in found) or "none"
+        raise _refusal(name, f"has no feature map of stride {wanted} for images of {sizes}; it has {has}.")
+    chosen = [found[stride, stride] for stride in strides]
+    return Features(tuple(index for index, _ in chosen), tuple(c for _, c in chosen))
+
+
+def _refusal(name: str, why: str) -> GraphError:
+    near = get_close_matches(name, SUITABLE, n=3, cutoff=0.0)
+    return GraphError(f"TimmBackbone: {name!r} {why} Some that fit a detector: {', '.join(near)}.")
+
+
+def _create(name: str, c1: int, **options: Any) -> nn.Module:
+    model: nn.Module = _timm().create_model(name, features_only=True, in_chans=c1, **options)
+    return model
+
+
+def _levels(model: nn.Module, x: Tensor) -> list[Tensor]:
+    """Run a model, its feature maps as [B, C, H, W] whatever its own layout is."""
+    channels_last = str(getattr(model, "output_fmt", "")).endswith("NHWC")
+    return [y.permute(0, 3, 1, 2) if channels_last else y for y in model(x)]
 
 
 def _timm() -> ModuleType:
     try:
         import timm
     except ImportError as error:
-        raise GraphError("TimmBackbone needs timm, which is not installed: pip install lwyolo[timm]") from error
+        raise GraphError(
+            f"TimmBackbone needs timm, which cannot be imported ({error}). Install it: pip install 'lwyolo[timm]'."
+        ) from error
     module: ModuleType = timm
     return module
-
-
-def _create(name: str, c1: int, **options: Any) -> Any:
-    return _timm().create_model(name, features_only=True, in_chans=c1, **options)
-
-
-@lru_cache(maxsize=64)
-def _level_channels(name: str, c1: int) -> tuple[int, ...]:
-    """Build the model on the meta device and read its channels; refuse one that cannot be a backbone here."""
-    timm = _timm()
-    if not timm.is_model(name):
-        near = get_close_matches(str(name), timm.list_models(), n=1, cutoff=0.5)
-        raise GraphError(f"timm has no model {name!r}.{f' Did you mean {near[0]}?' if near else ''}")
-    try:
-        with torch.device("meta"):
-            model = _create(name, c1)
-    except (RuntimeError, AttributeError, TypeError) as error:
-        raise GraphError(f"timm model {name!r} gives no features: {error}.{_suggest(name)}") from error
-    reductions = model.feature_info.reduction()
-    if not set(STRIDES) <= set(reductions):
-        raise GraphError(f"timm model {name!r} emits strides {reductions}, expected 8, 16 and 32 among them.{_suggest(name)}")
-    if getattr(model, "output_fmt", "NCHW") not in ("NCHW", None) and "NHWC" in str(model.output_fmt):
-        raise GraphError(f"timm model {name!r} emits channels last (NHWC), expected NCHW.{_suggest(name)}")
-    return tuple(model.feature_info.channels()[reductions.index(stride)] for stride in STRIDES)
-
-
-RECOMMENDED = ("mobilenetv4_conv_small_050", "mobilenetv4_conv_small", "starnet_s050", "efficientvit_b0", "ghostnetv2_100",
-               "repvit_m0_9", "fasternet_t0", "fastvit_t8", "convnextv2_atto", "edgenext_xx_small", "mobilenetv3_small_100")
-
-
-def _suggest(name: str) -> str:
-    near = get_close_matches(name, RECOMMENDED, n=1, cutoff=0.3)
-    return f" One that does: {near[0] if near else RECOMMENDED[0]}."
