@@ -110,8 +110,15 @@ def read_file(file: Path) -> list[CatalogueEntry]:
     except SyntaxError as error:
         raise PluginError(f"{file}, line {error.lineno}: SyntaxError: {error.msg}") from error
     classes = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    constants = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
     return [
-        _entry(node, call, classes, file)
+        _entry(node, call, classes, constants, file)
         for node in classes.values()
         for call in node.decorator_list
         if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == DECORATOR
@@ -137,8 +144,10 @@ def _installed_files() -> Iterator[Path]:
             yield Path(spec.origin)
 
 
-def _entry(node: ast.ClassDef, call: ast.Call, classes: dict[str, ast.ClassDef], file: Path) -> CatalogueEntry:
-    said = {keyword.arg: keyword.value for keyword in call.keywords}
+def _entry(
+    node: ast.ClassDef, call: ast.Call, classes: dict[str, ast.ClassDef], constants: dict[str, ast.expr], file: Path
+) -> CatalogueEntry:
+    said = {keyword.arg: _constant(keyword.value, constants) for keyword in call.keywords}
     name = _text(said.get("name")) or node.name
     no_export = _literal(said.get("no_export"))
     opset = _literal(said.get("onnx_opset"))
@@ -155,6 +164,11 @@ def _entry(node: ast.ClassDef, call: ast.Call, classes: dict[str, ast.ClassDef],
         file=file,
         line=node.lineno,
     )
+
+
+def _constant(node: ast.expr, constants: dict[str, ast.expr]) -> ast.expr:
+    """Return what a name stands for, where the file assigns it once at its top level: a paper that two classes cite."""
+    return constants.get(node.id, node) if isinstance(node, ast.Name) else node
 
 
 def _literal(node: ast.expr | None) -> Any:

@@ -5,6 +5,7 @@ Ultralytics accepts a callback under any name and never calls a misspelt one; he
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from inspect import isfunction
@@ -30,7 +31,8 @@ def events() -> list[str]:
 class Hook:
     """Base of all hooks: public methods are events, each takes the object that fires it (trainer, validator, …).
 
-    A hook holds plain data, so that it pickles to the workers of several GPUs. Events repeat: assign by key.
+    A hook holds plain data, so that it pickles to the workers of several GPUs, of which only the first runs it. Events
+    repeat: assign by key.
 
     Raises:
         RegistrationError: A public method is not named after an event that is fired.
@@ -65,10 +67,11 @@ def attach(callbacks: Callbacks, hooks: Sequence[Hook]) -> defaultdict[str, list
     """Return new callbacks with those of the hooks in front, so that loggers see what hooks add.
 
     A hook's methods that are there already are replaced: the workers of several GPUs receive the callbacks of the
-    process that started them, and make their own hooks as well.
+    process that started them, and make their own hooks as well. All but the first worker get none: only one may write.
     """
     kinds = {type(hook) for hook in hooks}
-    ours = {event: [getattr(hook, event) for hook in hooks if hasattr(hook, event)] for event in events()}
+    active = hooks if int(os.environ.get("RANK", -1)) in {-1, 0} else ()
+    ours = {event: [getattr(hook, event) for hook in active if hasattr(hook, event)] for event in events()}
     result = defaultdict(list, {event: functions for event, functions in ours.items() if functions})
     for event, functions in callbacks.items():
         result[event] += [function for function in functions if type(getattr(function, "__self__", None)) not in kinds]

@@ -226,9 +226,10 @@ def _origin(item: object) -> str:
 
 
 def discover(package: str) -> None:
-    """Import every file of one of lwyolo's own packages, so that what they define registers itself."""
+    """Import the files of one of lwyolo's own packages, so that what they define registers itself; not `_helpers`."""
     for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        importlib.import_module(f"{package}.{info.name}")
+        if not info.name.startswith("_"):
+            importlib.import_module(f"{package}.{info.name}")
 
 
 def load_entry_points(group: str = ENTRY_POINT_GROUP) -> None:

@@ -40,7 +40,9 @@ def values(kind: Any) -> st.SearchStrategy:
     if origin is tuple:
         return st.tuples(*map(values, args))
     if dataclasses.is_dataclass(kind):
-        return st.builds(kind, **{name: values(hint) for name, hint in get_type_hints(kind).items() if name != "schema"})
+        return st.builds(
+            kind, **{name: values(hint) for name, hint in get_type_hints(kind).items() if name != "schema"}
+        )
     if kind is float:
         return st.floats(allow_nan=False, allow_infinity=False)
     return JSON if kind is Any else st.from_type(kind)

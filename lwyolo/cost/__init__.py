@@ -1,4 +1,4 @@
-"""What a model costs on paper, without a clock: parameters, operations and memory access, per layer and per operator."""
+"""What a model costs on paper, without a clock: parameters, operations and memory access, per layer and operator."""
 
 from __future__ import annotations
 

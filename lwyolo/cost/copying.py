@@ -1,9 +1,9 @@
-"""Copies of a model that share nothing with it that a forward pass could change."""
+"""Copies of a model that share nothing with it that a forward pass, or folding its batch norms, could change."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -21,35 +21,46 @@ def copy_with(model: nn.Module, twin: Callable[[Tensor], Tensor]) -> nn.Module:
         CostError: A lazy module has no shapes yet, or a part of the model refuses to be copied.
     """
     memo: dict[int, object] = {}
-    for module in model.modules():
+    for name, module in model.named_modules():
         for tensor in (*module._parameters.values(), *module._buffers.values()):
+            if tensor is not None and torch.nn.parameter.is_lazy(tensor):
+                raise CostError(f"{name} ({type(module).__name__}) has no shapes yet: run one forward pass first.")
             if tensor is not None and id(tensor) not in memo:
                 memo[id(tensor)] = twin(tensor)
-        memo.update({id(t): t.detach().clone() for t in vars(module).values() if isinstance(t, Tensor) and not t.is_leaf})
+        kept = (t for t in vars(module).values() if isinstance(t, Tensor) and not t.is_leaf)
+        memo.update({id(t): t.detach().clone() for t in kept})
     try:
         return copy.deepcopy(model, memo)
     except (TypeError, RuntimeError, AttributeError) as error:
-        raise CostError(f"{type(model).__name__} cannot be copied for profiling: {error}") from error
+        raise CostError(f"{type(model).__name__} cannot be copied: {type(error).__name__}: {error}") from error
 
 
 def meta_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Copy a model to the meta device: shapes without numbers, floating-point weights as `dtype`, in evaluation mode."""
+    """Copy a model to the meta device, in evaluation mode: shapes without numbers, weights as `dtype`."""
 
     def twin(tensor: Tensor) -> Tensor:
-        if torch.nn.parameter.is_lazy(tensor):
-            raise CostError(f"{type(model).__name__} has a lazy module without shapes; run one forward pass first.")
-        empty = torch.empty_strided(
-            tensor.shape, tensor.stride(), dtype=dtype if tensor.is_floating_point() else tensor.dtype, device="meta"
-        )
+        kind = dtype if tensor.is_floating_point() else tensor.dtype
+        empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=kind, device="meta")
         return nn.Parameter(empty, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
 
     twin_model = copy_with(model, twin).eval()
-    _restore_stride(twin_model)
+    _restore_strides(twin_model)
     return twin_model
 
 
-def _restore_stride(model: nn.Module) -> None:
-    """Give a head whose strides were moved to the meta device the numbers that the model itself kept: anchors need them."""
+def real_copy(model: nn.Module, dtype: torch.dtype, device: str | torch.device) -> nn.Module:
+    """Copy a model with its numbers, in evaluation mode."""
+
+    def twin(tensor: Tensor) -> Tensor:
+        kind = dtype if tensor.is_floating_point() else tensor.dtype
+        real = tensor.detach().to(device=device, dtype=kind, copy=True)
+        return nn.Parameter(real, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else real
+
+    return copy_with(model, twin).to(device).eval()
+
+
+def _restore_strides(model: nn.Module) -> None:
+    """Give a head whose strides went to the meta device the numbers that the model kept: anchors are made of them."""
     numbers = getattr(model, "stride", None)
     for module in model.modules():
         stride = getattr(module, "stride", None)
@@ -58,25 +69,23 @@ def _restore_stride(model: nn.Module) -> None:
 
 
 def fuse(model: nn.Module) -> None:
-    """Turn a copy into the graph that is deployed, by its own `fuse()`.
+    """Turn a copy into the graph that is deployed, by the model's own `fuse()`.
 
     Raises:
-        CostError: The model has no `fuse()`.
+        CostError: The model has no `fuse()`, or it fails.
     """
+    name = type(model).__name__
     if not callable(getattr(model, "fuse", None)):
-        raise CostError(f"{type(model).__name__} has no fuse(), so it has no deployed graph of its own; pass fused=None.")
-    device = next((tensor.device for tensor in weight_storages(model)), torch.device("cpu"))
-    with device, ShapeMode(), torch.random.fork_rng(devices=[]), torch.no_grad():  # new layers are made on `device`
-        model.fuse(verbose=False)  # type: ignore[operator]
+        raise CostError(f"{name} has no fuse(), so no deployed graph of its own; leave out fused=True.")
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    try:
+        with device, ShapeMode(), torch.random.fork_rng(devices=[]), torch.no_grad():  # new layers are made on `device`
+            model.fuse(verbose=False)  # type: ignore[operator]
+    except Exception as error:  # whatever a model's own method raises becomes an error of ours, never a figure
+        raise CostError(f"fuse() of {name} fails: {type(error).__name__}: {error}") from error
 
 
 def is_fused(model: nn.Module) -> bool:
     """Whether a model says that `fuse()` has nothing left to do."""
     answer = getattr(model, "is_fused", None)
     return bool(answer()) if callable(answer) else False
-
-
-def weight_storages(model: nn.Module) -> Iterator[Tensor]:
-    """Parameters and buffers: what a pass reads and no pass makes."""
-    yield from model.parameters()
-    yield from model.buffers()

@@ -1,7 +1,7 @@
 """Memory access cost of a traced pass, eager and fused, and its theoretical peak of activation memory.
 
 *Eager* sums over operators: each distinct input element read once, each output element written once, weights once per
-call, views free, caches ignored. *Fused* is the same after each element-wise operator (batch norm, activation, addition,
+call, views free, caches ignored. *Fused* is the same after each element-wise operator (batch norm, activation, sum,
 product, cast) has joined the group of the one that made its input, where nobody else uses that value; the value is
 then neither written nor read. A batch norm that follows a convolution so becomes the convolution's bias vector. For a
 1×1 convolution both are the hw(c1 + c2) + c1·c2 elements of ShuffleNet V2.
@@ -15,11 +15,7 @@ from lwyolo.cost.trace import Access, Step, Value
 
 
 def fused_bytes(steps: list[Step], values: list[Value], outputs: set[int]) -> list[int]:
-    """Return the fused memory access of each step; a group's bytes stand at its first step.
-
-    Args:
-        outputs: Values that the pass returns, which must be written.
-    """
+    """Return the fused memory access of each step; a group's bytes stand at its first step. `outputs` are written."""
     readers: dict[int, set[int]] = {}
     for index, step in enumerate(steps):
         for access in step.reads:
@@ -36,13 +32,13 @@ def fused_bytes(steps: list[Step], values: list[Value], outputs: set[int]) -> li
     for root, indices in members.items():
         reads = [a for i in indices for a in steps[i].reads if _root(group, values[a.value]) != root]
         written = [a for i in indices for a in steps[i].writes if _is_needed(a.value, root, group, readers, outputs)]
-        vectors = sum(_vector_bytes(steps[i], steps, values, group) for i in indices)
+        vectors = sum(_vector_bytes(steps[i], steps, values, group, root) for i in indices)
         result[root] = distinct(reads, values) + sum(a.n_bytes for a in written) + vectors
     return result
 
 
 def _merge_target(step: Step, values: list[Value], readers: dict[int, set[int]], outputs: set[int]) -> int | None:
-    """Return the producer to merge into: of the largest input that only this step reads, whole; of equals, the latest."""
+    """Return whom to join: who made the largest input that only this step reads, whole; of equals, the latest."""
     candidates = [
         (access.n_bytes, values[access.value].producer)
         for access in step.reads
@@ -64,19 +60,14 @@ def _is_needed(value: int, root: int, group: list[int], readers: dict[int, set[i
     return value in outputs or not users or any(group[user] != root for user in users)
 
 
-def _vector_bytes(step: Step, steps: list[Step], values: list[Value], group: list[int]) -> int:
+def _vector_bytes(step: Step, steps: list[Step], values: list[Value], group: list[int], root: int) -> int:
     """Parameters of a batch norm when fused: a new bias of a convolution, its old one, or a scale and a shift."""
     if not step.vectors:
         return 0
-    one = step.vectors[0].n_bytes
-    value = values[step.reads[0].value]
-    before = steps[value.producer] if value.producer >= 0 else None
-    folds = before is not None and before.contraction and group[value.producer] == _own_root(step, values, group)
-    return (0 if before is not None and before.has_bias else one) if folds else 2 * one
-
-
-def _own_root(step: Step, values: list[Value], group: list[int]) -> int:
-    return _root(group, values[step.writes[0].value])
+    one, producer = step.vectors[0].n_bytes, values[step.reads[0].value].producer
+    if producer >= 0 and steps[producer].folds and group[producer] == root:
+        return 0 if steps[producer].biased else one
+    return 2 * one
 
 
 def distinct(accesses: Iterable[Access], values: list[Value]) -> int:

@@ -1,4 +1,4 @@
-"""What a model costs, as a frozen tree that adds up: the model, its layers, the modules below each, and its operators."""
+"""What a model costs, as a frozen tree that adds up: the model, its layers, the modules below each, its operators."""
 
 from __future__ import annotations
 

@@ -52,6 +52,12 @@ def split_scale(path: str | Path) -> tuple[str, str | None]:
     return stem, None
 
 
+def first_scale(path: str | Path) -> str | None:
+    """Return the scale that upstream takes for a YAML whose name asks for none: its first; `None` without scales."""
+    yaml = load_model_yaml(path)
+    return str(yaml["scale"] or next(iter(yaml.get("scales") or ()), "")) or None
+
+
 def find_yaml(path: str | Path) -> tuple[Path, str | None]:
     """Find the file behind a model name, and its scale.
 

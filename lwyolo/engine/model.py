@@ -7,13 +7,14 @@ from typing import Any
 
 import ultralytics
 from torch import nn
+from ultralytics.nn import tasks
 from ultralytics.nn.modules import OBB, Detect, Pose, Segment
 
 from lwyolo.engine import seam
 from lwyolo.engine.checkpoint import check_checkpoint
 from lwyolo.engine.files import load_model_yaml, with_scale
 from lwyolo.engine.trainer import TRAINERS
-from lwyolo.errors import UsageError
+from lwyolo.errors import GraphError, UsageError
 from lwyolo.registry import MODULES
 from lwyolo.spec import ModuleSpec
 
@@ -52,7 +53,12 @@ class YOLO(ultralytics.YOLO):
         return {task: {**parts, **({"trainer": TRAINERS[task]} if task in TRAINERS else {})} for task, parts in stock.items()}
 
     def _new(self, cfg: str, task: str | None = None, **kwargs: Any) -> None:
-        super()._new(cfg, task=task or head_task(load_model_yaml(cfg)), **kwargs)
+        yaml = load_model_yaml(cfg)
+        task = task or head_task(yaml) or tasks.guess_model_task(yaml)
+        if task is None:
+            raise GraphError(f"{cfg}: the last row is {yaml['head'][-1]}, which is no head that Ultralytics knows. End the "
+                             "model with Detect or a subclass of it, or give task=.")
+        super()._new(cfg, task=task, **kwargs)
 
     def export(self, **kwargs: Any) -> str:
         """Export as upstream does, after asking the registered modules in the model whether they can.

@@ -7,7 +7,6 @@ puts the seam in place and registers all modules.
 from __future__ import annotations
 
 import os
-import re
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,6 @@ from lwyolo.data.index import image_files, read_data_yaml
 from lwyolo.engine import seam
 from lwyolo.engine.weights import transfer
 from lwyolo.record import RECORD_NAME, RunRecord
-
-UNSAFE_IN_A_NAME = re.compile(r"[^\w\-. ]")
-"""What MLflow refuses in the name of a metric, and what would break a line of results.csv."""
 
 
 class RecordingTrainer:
@@ -72,7 +68,9 @@ class RecordingTrainer:
     def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> nn.Module:
         """Build the model, and take from `weights` what fits, row by row."""
         model = super().get_model(cfg=cfg, weights=None, verbose=verbose)
-        if weights is not None:
+        if weights is not None and self.resume:
+            model.load(weights, verbose=False)
+        elif weights is not None:
             self.record.transfer = transfer(model, weights, str(getattr(weights, "pt_path", None) or self.args.pretrained))
             if RANK in {-1, 0}:
                 LOGGER.info(transfer_summary(self.record.transfer))
@@ -87,7 +85,7 @@ class RecordingTrainer:
         metrics = self.validator.metrics
         ap50 = dict(zip((int(c) for c in metrics.ap_class_index), metrics.box.ap50, strict=False))
         per_class = {
-            f"AP50/{cls}-{UNSAFE_IN_A_NAME.sub('_', str(name))}": float(ap50.get(cls, float("nan")))
+            record.ap50_scalar(cls, str(name)): float(ap50.get(cls, float("nan")))
             for cls, name in self.data["names"].items()
         }
         return {**record.scalars(self.record), **per_class}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ultralytics.utils import LOGGER, RANK
+from ultralytics.utils import LOGGER
 
 from lwyolo.cost import profile
 from lwyolo.cost.upstream import ultralytics_gflops
@@ -18,8 +18,6 @@ class CostHook(Hook):
 
     def on_pretrain_routine_end(self, trainer: Any) -> None:
         """Profile a copy; a model that cannot be profiled is recorded without a cost, and the reason is printed."""
-        if RANK not in {-1, 0}:
-            return
         model, imgsz = trainer.ema.ema, int(trainer.args.imgsz)
         try:
             cost = profile(model, imgsz, channels=trainer.data.get("channels", 3), fused=True)

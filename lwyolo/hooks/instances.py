@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ultralytics.utils import LOGGER, RANK
+from ultralytics.utils import LOGGER
 
 from lwyolo.data.summary import describe
 from lwyolo.errors import DataError
@@ -19,8 +19,6 @@ class InstancesHook(Hook):
 
     def on_pretrain_routine_end(self, trainer: Any) -> None:
         """Read the labels; a data set that cannot be read is recorded without counts, and the reason is printed."""
-        if RANK not in {-1, 0}:
-            return
         try:
             trainer.record.data = describe(Path(str(trainer.args.data)))
         except DataError as error:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ultralytics.utils import RANK
-
 from lwyolo.hook import Hook, register_hook
 from lwyolo.speed.latency import measure_latency
 
@@ -16,8 +14,6 @@ class LatencyHook(Hook):
 
     def on_pretrain_routine_end(self, trainer: Any) -> None:
         """Measure, or record why it was not measured."""
-        if RANK not in {-1, 0}:
-            return
         trainer.record.latency = measure_latency(
             trainer.ema.ema, int(trainer.args.imgsz), channels=trainer.data.get("channels", 3)
         )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ultralytics.utils import RANK
-
 from lwyolo import record
 from lwyolo.hook import Hook, register_hook
 from lwyolo.record import ClassMetrics, MetricsRecord
@@ -32,7 +30,7 @@ class MetricsHook(Hook):
         The best epoch is the one whose weights Ultralytics keeps as best.pt. Its early stopping forgets that epoch when
         a run is resumed by an older version, so the rule by which the file is written is asked instead.
         """
-        if RANK not in {-1, 0} or trainer.epoch != self.trained_epoch:
+        if trainer.epoch != self.trained_epoch:
             return
         run = trainer.record
         run.epoch_seconds[trainer.epoch + 1] = float(trainer.epoch_time)
@@ -44,8 +42,6 @@ class MetricsHook(Hook):
 
     def on_train_end(self, trainer: Any) -> None:
         """Store the validation of the best weights and close the record."""
-        if RANK not in {-1, 0}:
-            return
         run = trainer.record
         run.arguments["batch"] = trainer.batch_size  # halved in the first epoch where memory ran out
         run.metrics = validation(

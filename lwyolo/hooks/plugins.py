@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from ultralytics.utils import RANK
-
 from lwyolo import plugins
 from lwyolo.hook import Hook, register_hook
 
@@ -17,8 +15,6 @@ class PluginsHook(Hook):
 
     def on_train_start(self, trainer: Any) -> None:
         """Copy each file that is not there yet."""
-        if RANK not in {-1, 0}:
-            return
         for name, file in plugins.sources().items():
             target = trainer.save_dir / "plugins" / f"{name}.py"
             target.parent.mkdir(exist_ok=True)

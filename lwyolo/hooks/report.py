@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ultralytics.utils import LOGGER, RANK
+from ultralytics.utils import LOGGER
 
 from lwyolo.hook import Hook, register_hook
 from lwyolo.reports.run import write_report
@@ -16,5 +16,4 @@ class ReportHook(Hook):
 
     def on_train_end(self, trainer: Any) -> None:
         """Write the report and say where it lies."""
-        if RANK in {-1, 0}:
-            LOGGER.info(f"Report: {write_report(trainer.record, trainer.save_dir)}")
+        LOGGER.info(f"Report: {write_report(trainer.record, trainer.save_dir)}")

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ultralytics.utils import LOGGER, RANK
+from ultralytics.utils import LOGGER
 
 from lwyolo import provenance, record
 from lwyolo.errors import RecordError
@@ -21,8 +21,6 @@ class StartHook(Hook):
 
     def on_pretrain_routine_start(self, trainer: Any) -> None:
         """Open the record; a resumed run goes on with the record that it left."""
-        if RANK not in {-1, 0}:
-            return
         left = _left_record(trainer.save_dir / RECORD_NAME) if trainer.args.resume else None
         if left is not None:
             left.resumed_at += (record.now(),)
@@ -38,8 +36,6 @@ class StartHook(Hook):
 
     def on_pretrain_routine_end(self, trainer: Any) -> None:
         """Describe the model, once it is built, and the arguments as Ultralytics settled them: the batch, the size."""
-        if RANK not in {-1, 0}:
-            return
         model = trainer.ema.ema
         kinds = {type(module) for module in model.modules()}
         trainer.record.arguments = dict(vars(trainer.args))

@@ -16,7 +16,8 @@ def register_deform_conv2d(opset: int = DEFORM_CONV_OPSET) -> None:
     Args:
         opset: The opset that will be exported.
     """
-    torch.onnx.register_custom_op_symbolic("torchvision::deform_conv2d", _deform_conv2d, max(opset, DEFORM_CONV_OPSET))
+    register = torch.onnx.register_custom_op_symbolic  # type: ignore[attr-defined]  # documented, not in __all__
+    register("torchvision::deform_conv2d", _deform_conv2d, max(opset, DEFORM_CONV_OPSET))
 
 
 @symbolic_helper.parse_args("v", "v", "v", "v", "v", "i", "i", "i", "i", "i", "i", "i", "i", "b")

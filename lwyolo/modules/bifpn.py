@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lwyolo.registry import register_module
 from lwyolo.spec import Paper
@@ -47,7 +46,7 @@ class WeightedFusion(nn.Module):
 
     def normalized(self) -> Tensor:
         """Return the weights in use: none is negative, and they add up to about 1."""
-        weight = F.relu(self.weight)
+        weight = torch.relu(self.weight)
         return weight / (weight.sum() + self.eps)
 
     def forward(self, x: list[Tensor]) -> Tensor:

@@ -18,16 +18,22 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torchvision.ops import DeformConv2d
+from torch.nn.functional import adaptive_avg_pool2d, hardsigmoid, relu
 from ultralytics.nn.modules import Conv
 
-from lwyolo.errors import GraphError, did_you_mean
+from lwyolo.modules._deform import KERNEL_AREA, DeformConv, check_choice, resample_offsets, resize
 from lwyolo.registry import register_module
 from lwyolo.spec import Paper
 
-KERNEL_AREA = 9
 DEFORM = ("dense", "depthwise")
+NORM = ("gn", "bn")
+PAPER = Paper(
+    title="Dynamic Head: Unifying Object Detection Heads with Attentions",
+    venue="CVPR",
+    year=2021,
+    url="https://arxiv.org/abs/2106.08322",
+)
+NO_DEFORM = "no deformable convolution is known there; use DyHeadLite."
 
 
 class ScaleAttention(nn.Module):
@@ -41,12 +47,12 @@ class ScaleAttention(nn.Module):
     def __init__(self, c: int) -> None:
         super().__init__()
         self.squeeze = nn.Conv2d(c, 1, 1)
-        nn.init.normal_(self.squeeze.weight, std=0.01)
-        nn.init.zeros_(self.squeeze.bias)
+        for parameter in self.squeeze.parameters():
+            nn.init.normal_(parameter, std=0.01 if parameter.dim() > 1 else 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the gate."""
-        return F.hardsigmoid(F.relu(self.squeeze(F.adaptive_avg_pool2d(x, 1))))
+        return hardsigmoid(relu(self.squeeze(adaptive_avg_pool2d(x, 1))))
 
 
 class TaskAttention(nn.Module):
@@ -67,68 +73,83 @@ class TaskAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the lines."""
-        theta = F.hardsigmoid(self.expand(F.relu(self.reduce(F.adaptive_avg_pool2d(x, 1))))) - 0.5
+        theta = hardsigmoid(self.expand(relu(self.reduce(adaptive_avg_pool2d(x, 1))))) - 0.5
         slope1, offset1, slope2, offset2 = theta.split(self.c, dim=1)
         return torch.maximum(x * (2 * slope1 + 1) + offset1, x * (2 * slope2) + offset2)
 
 
 class DeformBranch(nn.Module):
-    """One direction of the spatial attention pi_S: modulated deformable convolution and a norm.
+    """One direction of the spatial attention pi_S: modulated deformable 3x3 convolution (DCNv2) and a norm.
+
+    Args:
+        deform: `dense`, as published, or `depthwise` followed by a 1x1 convolution.
+        norm: `gn`, a group norm for all levels, as published, or `bn`, a batch norm for each.
+        levels: How many levels the branch reads.
 
     Shapes:
         x: [B, c, H, W]
         offset: [B, 18, H / stride, W / stride], in pixels of x
         mask: [B, 9, H / stride, W / stride]
         returns: [B, c, H / stride, W / stride]
+
+    Raises:
+        GraphError: `deform` or `norm` is none of the above.
     """
 
-    def __init__(self, c: int, stride: int = 1, deform: str = "dense") -> None:
+    def __init__(self, c: int, stride: int = 1, deform: str = "dense", norm: str = "gn", levels: int = 1) -> None:
         super().__init__()
+        check_choice("deform", deform, DEFORM)
+        check_choice("norm", norm, NORM)
         groups = c if deform == "depthwise" else 1
-        self.deform = DeformConv2d(c, c, 3, stride=stride, padding=1, groups=groups, bias=False)
+        self.deform = DeformConv(c, stride, groups)
         self.mix = nn.Conv2d(c, c, 1, bias=False) if deform == "depthwise" else nn.Identity()
-        self.norm = nn.GroupNorm(math.gcd(16, c), c)
+        batch_norms = nn.ModuleList(nn.BatchNorm2d(c) for _ in range(levels))
+        self.norm = nn.GroupNorm(math.gcd(16, c), c) if norm == "gn" else batch_norms
         self.stride = stride
 
-    def output_size(self, size: torch.Size) -> tuple[int, int]:
-        """Return height and width of the output for an input of `size` [B, c, H, W]."""
-        return (size[-2] - 1) // self.stride + 1, (size[-1] - 1) // self.stride + 1
+    def output_size(self, x: Tensor) -> tuple[int, int]:
+        """Return height and width of the output for `x`."""
+        return (x.shape[-2] - 1) // self.stride + 1, (x.shape[-1] - 1) // self.stride + 1
 
-    def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
-        """Convolve at the offset positions; in float32, which the operator needs on a CPU, under autocast too.
+    def forward(self, x: Tensor, offset: Tensor, mask: Tensor, level: int = 0) -> Tensor:
+        """Convolve at the offset positions, in the precision of the weights: float32 under autocast too.
 
-        An offset that is not a number makes torchvision's operator read outside of memory, so it becomes zero; its mask,
-        which comes from the same convolution, still carries the NaN to the output. An export has no such values.
+        An offset that is not a number makes torchvision's operator read outside of memory, so it becomes zero; its
+        mask, which comes from the same convolution, still carries the NaN to the output. An export has no such values.
         """
-        if not torch.jit.is_tracing():
+        if not torch.jit.is_tracing():  # type: ignore[attr-defined]  # public, but missing from torch.jit.__all__
             offset = offset.nan_to_num(0.0)
-        y: Tensor = self.deform(x.float(), offset.float(), mask.float()).to(x.dtype)
-        y = self.norm(self.mix(y))
-        return y
+        dtype = self.deform.weight.dtype
+        y = self.mix(self.deform(x.to(dtype), offset.to(dtype), mask.to(dtype)).to(x.dtype))
+        normed: Tensor = self.norm[level](y) if isinstance(self.norm, nn.ModuleList) else self.norm(y)
+        return normed
 
 
 class DyHeadBlock(nn.Module):
-    """One block: every level is rebuilt from itself and its neighbours.
+    """One block: every level is rebuilt from itself and its neighbours, with the same weights on all levels.
 
     Args:
         c: Channels of every level.
         deform: `dense`, as published, or `depthwise` followed by a 1x1 convolution.
+        norm: `gn`, as published, or `bn`, with a batch norm of its own for each level.
+        levels: How many levels there are at most; only `bn` needs to know.
 
     Shapes:
         x: list of [B, c, H_l, W_l], finest level first
         returns: the same shapes
+
+    Raises:
+        GraphError: `deform` or `norm` is none of the above.
     """
 
-    def __init__(self, c: int, deform: str = "dense") -> None:
+    def __init__(self, c: int, deform: str = "dense", norm: str = "gn", levels: int = 3) -> None:
         super().__init__()
-        if deform not in DEFORM:
-            raise GraphError(f"deform {deform!r}, expected {' or '.join(DEFORM)}.{did_you_mean(str(deform), DEFORM)}")
         self.offset = nn.Conv2d(c, 3 * KERNEL_AREA, 3, padding=1)
-        nn.init.zeros_(self.offset.weight)
-        nn.init.zeros_(self.offset.bias)
-        self.middle = DeformBranch(c, 1, deform)
-        self.finer = DeformBranch(c, 2, deform)
-        self.coarser = DeformBranch(c, 1, deform)
+        for parameter in self.offset.parameters():
+            nn.init.zeros_(parameter)
+        self.middle = DeformBranch(c, 1, deform, norm, levels)
+        self.finer = DeformBranch(c, 2, deform, norm, levels - 1)
+        self.coarser = DeformBranch(c, 1, deform, norm, levels - 1)
         self.scale = ScaleAttention(c)
         self.task = TaskAttention(c)
 
@@ -137,23 +158,18 @@ class DyHeadBlock(nn.Module):
         return [self.task(self._mean_of_neighbours(x, i)) for i in range(len(x))]
 
     def _mean_of_neighbours(self, x: list[Tensor], i: int) -> Tensor:
-        offsets = self.offset(x[i])
-        branches = [(self.middle, x[i])]
-        branches += [(self.finer, x[i - 1])] if i else []
-        branches += [(self.coarser, x[i + 1])] if i + 1 < len(x) else []
-        size = x[i].shape[-2:]
-        features = [resize(branch(level, *self._shared(offsets, branch, level, size)), size) for branch, level in branches]
-        return torch.stack([feature * self.scale(feature) for feature in features]).mean(0)
+        predicted = self.offset(x[i])
+        branches = [(self.middle, x[i], i)]
+        branches += [(self.finer, x[i - 1], i - 1)] if i else []
+        branches += [(self.coarser, x[i + 1], i)] if i + 1 < len(x) else []
+        gated = []
+        for branch, source, norm in branches:
+            feature = resize(branch(source, *self._share(predicted, branch, source), norm), x[i].shape[-2:])
+            gated.append(feature * self.scale(feature))
+        return torch.stack(gated).mean(0)
 
-    def _shared(self, offsets: Tensor, branch: DeformBranch, level: Tensor, size: torch.Size) -> tuple[Tensor, Tensor]:
-        """Bring the middle level's offsets and mask to the output size of a branch, and to the pixels of its level."""
-        target = branch.output_size(level.shape)
-        resampled = resize(offsets, target)
-        offset, mask = resampled.split([2 * KERNEL_AREA, KERNEL_AREA], dim=1)
-        if branch is self.coarser:
-            ratio = offsets.new_tensor([target[0] / size[0], target[1] / size[1]]).repeat(KERNEL_AREA)
-            offset = offset * ratio.view(1, -1, 1, 1)
-        return offset, mask.sigmoid()
+    def _share(self, predicted: Tensor, branch: DeformBranch, source: Tensor) -> tuple[Tensor, Tensor]:
+        return resample_offsets(predicted, branch.output_size(source), in_its_pixels=branch is self.coarser)
 
 
 class PlainBranch(nn.Module):
@@ -203,29 +219,20 @@ class DyHeadLiteBlock(nn.Module):
         return result
 
 
-def resize(x: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
-    """Resize to height and width, bilinear; halving averages 2x2 pixels, and a shift of the input stays a shift."""
-    if tuple(x.shape[-2:]) == tuple(size):
-        return x
-    return F.interpolate(x, size=[int(size[0]), int(size[1])], mode="bilinear", align_corners=False)
-
-
-
-
 @register_module(
     kind="neck",
-    paper=Paper(
-        title="Dynamic Head: Unifying Object Detection Heads with Attentions",
-        venue="CVPR",
-        year=2021,
-        url="https://arxiv.org/abs/2106.08322",
-    ),
+    paper=PAPER,
     row="[[15, 18, 21], 1, DyHead, [256]]",
     onnx_opset=19,
     no_export={
-        "ncnn": "its converter knows no grouped or functional deformable convolution; use DyHeadLite.",
-        "coreml": "it has no deformable convolution; use DyHeadLite.",
-        "tflite": "it has no deformable convolution; use DyHeadLite.",
+        "coreml": NO_DEFORM,
+        "tflite": NO_DEFORM,
+        "litert": NO_DEFORM,
+        "edgetpu": NO_DEFORM,
+        "rknn": NO_DEFORM,
+        "ncnn": "its converter knows neither grouped nor functional deformable convolution; use DyHeadLite.",
+        "hailo": "it takes ONNX of opset 11, and deformable convolution needs 19; use DyHeadLite.",
+        "ascend": "it takes ONNX of opset 17, and deformable convolution needs 19; use DyHeadLite.",
     },
 )
 class DyHead(nn.Module):
@@ -235,16 +242,20 @@ class DyHead(nn.Module):
         c2: Channels of every level after the row.
         n: Number of blocks; the paper stacks 6 of 256 channels.
         deform: `dense`, as published, or `depthwise`, with a 1x1 convolution behind it.
+        norm: `gn`, a group norm for all levels, as published, or `bn`, a batch norm for each.
 
     Shapes:
         x: list of [B, ch_l, H_l, W_l], finest level first
         returns: list of [B, c2, H_l, W_l]
+
+    Raises:
+        GraphError: `deform` or `norm` is none of the above.
     """
 
-    def __init__(self, ch: list[int], c2: int, n: int = 1, deform: str = "dense") -> None:
+    def __init__(self, ch: list[int], c2: int, n: int = 1, deform: str = "dense", norm: str = "gn") -> None:
         super().__init__()
         self.project = nn.ModuleList(nn.Identity() if c == c2 else Conv(c, c2, 1) for c in ch)
-        self.blocks = nn.Sequential(*(DyHeadBlock(c2, deform) for _ in range(n)))
+        self.blocks = nn.Sequential(*(DyHeadBlock(c2, deform, norm, len(ch)) for _ in range(n)))
 
     def forward(self, x: list[Tensor]) -> list[Tensor]:
         """Project every level and run the blocks."""
@@ -254,12 +265,7 @@ class DyHead(nn.Module):
 
 @register_module(
     kind="neck",
-    paper=Paper(
-        title="Dynamic Head: Unifying Object Detection Heads with Attentions",
-        venue="CVPR",
-        year=2021,
-        url="https://arxiv.org/abs/2106.08322",
-    ),
+    paper=PAPER,
     row="[[15, 18, 21], 1, DyHeadLite, [256]]",
 )
 class DyHeadLite(nn.Module):

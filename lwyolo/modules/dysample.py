@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lwyolo.errors import GraphError, did_you_mean
 from lwyolo.registry import register_module
@@ -58,10 +57,10 @@ class DySample(nn.Module):
         c_in, c_out = (c1, 2 * groups * scale**2) if style == "lp" else (c1 // scale**2, 2 * groups)
         self.offset = nn.Conv2d(c_in, c_out, 1)
         nn.init.normal_(self.offset.weight, std=0.001)
-        nn.init.zeros_(self.offset.bias)
+        nn.init.zeros_(self.offset.get_parameter("bias"))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Sample in float32, where half precision would round a point to 1/50 pixel; return the type of `x`."""
+        """Sample in float32: half precision rounds a point of a map 80 wide to 1/50 pixel. Return the type of `x`."""
         b, c, h, w = x.shape
         height, width = h * self.scale, w * self.scale
         offset = self._offset(x).float().reshape(b * self.groups, 2, height, width) * SCOPE
@@ -73,14 +72,14 @@ class DySample(nn.Module):
             dim=-1,
         )
         groups = x.float().reshape(b * self.groups, c // self.groups, h, w)
-        y = F.grid_sample(groups, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        y = nn.functional.grid_sample(groups, grid, mode="bilinear", padding_mode="border", align_corners=False)
         return y.reshape(b, c, height, width).to(x.dtype)
 
     def _offset(self, x: Tensor) -> Tensor:
         """Return two channels a group, x before y, at the finer resolution, in units of `SCOPE` pixels of `x`."""
         if self.style == "lp":
-            return F.pixel_shuffle(self.offset(x), self.scale)
-        y: Tensor = self.offset(F.pixel_shuffle(x, self.scale))
+            return nn.functional.pixel_shuffle(self.offset(x), self.scale)
+        y: Tensor = self.offset(nn.functional.pixel_shuffle(x, self.scale))
         return y
 
 

@@ -19,11 +19,11 @@ from lwyolo.registry import register_module
 from lwyolo.spec import Paper
 
 
-def channel_shuffle(x: Tensor) -> Tensor:
+def shuffle_halves(x: Tensor) -> Tensor:
     """Let the channels of the first and the second half alternate.
 
     Example:
-        >>> channel_shuffle(torch.arange(6).reshape(1, 6, 1, 1)).flatten().tolist()
+        >>> shuffle_halves(torch.arange(6).reshape(1, 6, 1, 1)).flatten().tolist()
         [0, 3, 1, 4, 2, 5]
     """
     b, c, h, w = x.shape
@@ -67,7 +67,7 @@ class GSConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Compute both halves and shuffle."""
         dense = self.dense(x)
-        return channel_shuffle(torch.cat((dense, self.depthwise(dense)), dim=1))
+        return shuffle_halves(torch.cat((dense, self.depthwise(dense)), dim=1))
 
 
 class GSBottleneck(nn.Module):

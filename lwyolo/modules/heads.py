@@ -4,10 +4,10 @@ Tian et al., "FCOS: Fully Convolutional One-Stage Object Detection", ICCV 2019, 
 weights over the levels. Lyu et al., "RTMDet: An Empirical Study of Designing Real-Time Object Detectors", 2022, arXiv
 2212.07784: shared convolutions with a batch norm for each level, because the levels' statistics differ.
 
-Deviations: a level's own 1x1 convolution first brings it to the width of the towers, since YOLO's levels differ in width;
-outputs, losses and decoding are Ultralytics' (no centre-ness). As in RTMDet the last 1x1 convolution belongs to its level,
-so that each starts from the class prior of its own stride; it also contains the scale that FCOS, which shares that
-convolution too, learns for each level.
+Deviations: a level's own 1x1 convolution first brings it to the width of the towers, since YOLO's levels differ in
+width; outputs, losses and decoding are Ultralytics' (no centre-ness). As in RTMDet the last 1x1 convolution belongs to
+its level, so that each starts from the class prior of its own stride; it also contains the scale that FCOS, which
+shares that convolution too, learns for each level.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lwyolo.spec import Paper
 TOWER_DEPTH = 2
 
 
-class SharedConv(Conv):  # type: ignore[misc] # Ultralytics is untyped
+class SharedConv(Conv):
     """A 3x3 `Conv` of one level: the convolution of the first level, a batch norm of its own.
 
     Only the first level registers the convolution. Registered by each, it would be listed several times in the state
@@ -75,9 +75,10 @@ def shared_towers(ch: list[int] | tuple[int, ...], hidden: int, outputs: int) ->
         outputs: Channels of each tower's output.
     """
     towers = nn.ModuleList()
+    first: list[SharedConv] = []
     for c in ch:
-        first = towers[0][1:-1] if len(towers) else [None] * TOWER_DEPTH
-        tower = (SharedConv(hidden, conv) for conv in first)
+        tower = [SharedConv(hidden, first[i] if first else None) for i in range(TOWER_DEPTH)]
+        first = first or tower
         towers.append(nn.Sequential(Conv(c, hidden, 1), *tower, nn.Conv2d(hidden, outputs, 1)))
     return towers
 
@@ -109,7 +110,7 @@ def upstream_arguments(constructor: Any, **given: Any) -> dict[str, Any]:
     ),
     row="[[15, 18, 21], 1, SharedConvDetect, [nc, 64]]",
 )
-class SharedConvDetect(Detect):  # type: ignore[misc] # Ultralytics is untyped
+class SharedConvDetect(Detect):
     """Detection head with one box tower and one class tower for all levels, and batch norms of each level.
 
     At `fuse()` every level gets its own copy of the towers with its norms folded in: the fused model is faster and has

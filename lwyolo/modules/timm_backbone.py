@@ -3,13 +3,14 @@
 Wightman, "PyTorch Image Models", GitHub 2019. The structure has the paper of the model that is named; timm's
 documentation lists it.
 
-What a model gives is not believed but tried: it is built without memory (on the meta device) and run at two image
-sizes, which shows its real strides and channels, and refuses one that is made for a single size.
+What a model gives is not believed but tried: it is built on the meta device, without memory, and run at two image
+sizes. That shows its real strides and channels, and which models are made for a single size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -131,8 +132,9 @@ class TimmBackbone(nn.Module):
         overlay = {"pretrained_cfg_overlay": {"file": weights}} if weights else {}
         learned = pretrained or weights is not None
         indices = list(find_features(name, c1, tuple(strides)).indices)
-        self.body = _create(name, c1, pretrained=learned, out_indices=indices, **overlay)
-        cfg = self.body.pretrained_cfg
+        body = _create(name, c1, pretrained=learned, out_indices=indices, **overlay)
+        cfg = body.pretrained_cfg
+        self.body: nn.Module = body
         self.normalize = Normalize(c1, cfg["mean"], cfg["std"]) if learned else nn.Identity()
 
     @classmethod
@@ -153,7 +155,7 @@ class TimmBackbone(nn.Module):
 
 @lru_cache(maxsize=64)
 def find_features(name: str, c1: int, strides: tuple[int, ...]) -> Features:
-    """Try a model on the meta device, and find its feature maps of these strides.
+    """Try a model, and find its feature maps of these strides.
 
     Raises:
         GraphError: timm is not installed, or the model is unknown or unsuitable; the message names some that fit.
@@ -161,33 +163,46 @@ def find_features(name: str, c1: int, strides: tuple[int, ...]) -> Features:
     timm = _timm()
     if not timm.is_model(name.split(".")[0]):
         raise _refusal(name, f"is no model of timm {timm.__version__}.{did_you_mean(name, timm.list_models())}")
-    shapes = []
-    sizes = " and ".join(f"{height}x{width}" for height, width in TRIAL_SIZES)
-    try:
-        with torch.device("meta"):
-            model = _create(name, c1).eval()
-            for height, width in TRIAL_SIZES:
-                levels = _levels(model, torch.empty(1, c1, height, width))
-                shapes.append([(y.shape[1], height / y.shape[2], width / y.shape[3]) for y in levels])
-    except Exception as error:  # third-party code: whatever fails in it says that the model cannot
-        raise _refusal(name, f"fails on images of {sizes} ({type(error).__name__}: {error}).") from error
-    found = {(h, w): (index, c) for index, (c, h, w) in enumerate(shapes[0]) if shapes[1][index] == (c, h, w)}
+    first, second = _try_model(name, c1)
+    found = {(h, w): (index, c) for index, (c, h, w) in enumerate(first) if second[index] == (c, h, w)}
     missing = [stride for stride in strides if (stride, stride) not in found]
     if missing:
         wanted, has = ", ".join(map(str, missing)), ", ".join(f"{h:g}" for h, _ in found) or "none"
-        raise _refusal(name, f"has no feature map of stride {wanted} for images of {sizes}; it has {has}.")
+        raise _refusal(name, f"has no feature map of stride {wanted} for images of {_sizes()}; it has {has}.")
     chosen = [found[stride, stride] for stride in strides]
     return Features(tuple(index for index, _ in chosen), tuple(c for _, c in chosen))
 
 
+def _try_model(name: str, c1: int) -> list[list[tuple[int, float, float]]]:
+    """Return channels and strides of every feature map, for each of `TRIAL_SIZES`."""
+    with suppress(Exception):  # an older timm cannot build every model without memory; the next trial decides
+        return _measure(name, c1, "meta")
+    try:
+        return _measure(name, c1, "cpu")
+    except Exception as error:  # third-party code: whatever fails in it says that the model cannot
+        raise _refusal(name, f"fails on images of {_sizes()} ({type(error).__name__}: {error}).") from error
+
+
+def _measure(name: str, c1: int, device: str) -> list[list[tuple[int, float, float]]]:
+    with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
+        model = _create(name, c1).eval()
+        return [
+            [(y.shape[1], h / y.shape[2], w / y.shape[3]) for y in _levels(model, torch.empty(1, c1, h, w))]
+            for h, w in TRIAL_SIZES
+        ]
+
+
+def _sizes() -> str:
+    return " and ".join(f"{height}x{width}" for height, width in TRIAL_SIZES)
+
+
 def _refusal(name: str, why: str) -> GraphError:
-    near = get_close_matches(name, SUITABLE, n=3, cutoff=0.0)
+    near = get_close_matches(name, filter(_timm().is_model, SUITABLE), n=3, cutoff=0.0)
     return GraphError(f"TimmBackbone: {name!r} {why} Some that fit a detector: {', '.join(near)}.")
 
 
-def _create(name: str, c1: int, **options: Any) -> nn.Module:
-    model: nn.Module = _timm().create_model(name, features_only=True, in_chans=c1, **options)
-    return model
+def _create(name: str, c1: int, **options: Any) -> Any:
+    return _timm().create_model(name, features_only=True, in_chans=c1, **options)
 
 
 def _levels(model: nn.Module, x: Tensor) -> list[Tensor]:

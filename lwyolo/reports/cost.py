@@ -61,7 +61,7 @@ def cost_conditions(cost: CostRecord) -> str:
 
 def latency_line(latency: LatencyRecord) -> str:
     """Say how long a forward pass took and under which conditions, or why it was not measured."""
-    where = f"{latency.runtime} on {latency.device}, {latency.threads} CPU threads"
+    where = f"{latency.runtime} on {latency.device}, {latency.threads} CPU thread{'s' if latency.threads != 1 else ''}"
     if latency.median_ms is None:
         return f"Latency: not measured, {latency.reason} ({where})."
     return (

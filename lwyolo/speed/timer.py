@@ -1,4 +1,4 @@
-"""Timing a function honestly: warm until it is steady, then time each pass, and keep the passes."""
+"""Time a function honestly: warm up until it is steady, then time each pass, and keep them all."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import numpy as np
 MIN_PASSES = 50
 WARM_UP_MIN, WARM_UP_MAX = 3, 20
 STEADY = 0.1
+OVERRUN = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Times of single passes in ms, after warm-up; empty where `reason` says why they were not taken."""
+    """Times of single passes in ms, after `warm_up` untimed ones; empty where `reason` says why there are none."""
 
     passes_ms: tuple[float, ...]
+    warm_up: int
     reason: str | None = None
 
     @property
@@ -27,7 +29,7 @@ class Timing:
 
     @property
     def p90_ms(self) -> float | None:
-        """The 90th percentile."""
+        """The 90th percentile, interpolated between neighbours."""
         return float(np.percentile(self.passes_ms, 90)) if self.passes_ms else None
 
 
@@ -39,15 +41,16 @@ def time_passes(
     synchronise: Callable[[], object] = lambda: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Timing:
-    """Time a function.
+    """Time passes of a function one by one.
 
-    Warm-up runs at least three times and until the last three lie within 10 % of each other, twenty times at most.
+    Warm-up runs at least 3 times and until the last 3 lie within 10 % of each other, 20 times at most; from the second
+    on, its fastest pass tells whether the timed passes fit into the budget.
 
     Args:
         run: One pass.
         passes: Timed passes.
-        budget_s: Seconds that the timed passes may take, judged by the warm-up; 0 for any.
-        synchronise: Waits for the device; called before the clock is read.
+        budget_s: Seconds that the timed passes may take; they are given up at twice that.
+        synchronise: Waits for the device; called before each reading of the clock.
         clock: Seconds.
     """
 
@@ -61,11 +64,18 @@ def time_passes(
     warm: list[float] = []
     while len(warm) < WARM_UP_MIN or (len(warm) < WARM_UP_MAX and not _steady(warm)):
         warm.append(once())
-        if budget_s and len(warm) >= 2 and min(warm) * passes > budget_s * 1e3:
-            return Timing((), f"one pass took {min(warm):.0f} ms; {passes} passes exceed the budget of {budget_s:g} s")
-    return Timing(tuple(once() for _ in range(passes)))
+        if len(warm) > 1 and min(warm) * passes > budget_s * 1e3:
+            what = f"one pass took {min(warm):.0f} ms; {passes} passes exceed the budget of {budget_s:g} s"
+            return Timing((), len(warm), what)
+    timed: list[float] = []
+    while len(timed) < passes:
+        timed.append(once())
+        if sum(timed) > OVERRUN * budget_s * 1e3:
+            what = f"{len(timed)} of {passes} passes took {sum(timed) / 1e3:.0f} s; the budget is {budget_s:g} s"
+            return Timing((), len(warm), what)
+    return Timing(tuple(timed), len(warm))
 
 
 def _steady(times: list[float]) -> bool:
-    last = times[-3:]
+    last = times[-WARM_UP_MIN:]
     return max(last) - min(last) <= STEADY * min(last)

@@ -1,4 +1,4 @@
-"""A real training of two epochs, interrupted after the first and resumed: what its hooks leave behind."""
+"""A real training of three epochs, interrupted after the second and resumed: what its hooks leave behind."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ class Logger:
         self.states.append(record.current_state(record.read(trainer.save_dir)))
 
 
-class StopAfterFirst(Logger):
+class StopAfterSecond(Logger):
     def on_fit_epoch_end(self, trainer) -> None:
         super().on_fit_epoch_end(trainer)
-        raise KeyboardInterrupt
+        if trainer.epoch == 1:
+            raise KeyboardInterrupt
 
 
 def train(logger: Logger, **overrides) -> DetectionTrainer:
@@ -53,11 +54,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def interrupted(folder):
-    """The record and the logger of the first process."""
+    """The record and the logger of the first process; without a validation, Ultralytics repeats the last metrics."""
     data = make_demo(folder / "demo", images=10, size=64)
-    logger = StopAfterFirst()
+    logger = StopAfterSecond()
     with pytest.raises(KeyboardInterrupt):
-        train(logger, model="yolov8n.yaml", data=str(data), epochs=2, imgsz=64, batch=4, plots=False,
+        train(logger, model="yolov8n.yaml", data=str(data), epochs=3, imgsz=64, batch=4, plots=False,
               project=str(folder), name="run", val=False)  # fmt: skip
     return record.read(folder / "run"), logger
 
@@ -66,16 +67,17 @@ def interrupted(folder):
 def finished(folder, interrupted):
     """The record, the logger and the trainer of the process that resumed."""
     logger = Logger()
-    trainer = train(logger, model=str(folder / "run" / "weights" / "last.pt"), resume=True)
+    last = str(folder / "run" / "weights" / "last.pt")
+    trainer = train(logger, model=last, resume=last)
     return record.read(folder / "run"), logger, trainer
 
 
 def test_an_interrupted_run_says_so_and_keeps_its_epoch(interrupted):
     run, logger = interrupted
 
-    assert ("interrupted", "KeyboardInterrupt", 1) == (run.state, run.error, run.epochs_run)
-    assert [1] == list(run.epoch_seconds)
-    assert ["running"] == logger.states
+    assert ("interrupted", "KeyboardInterrupt", 2) == (run.state, run.error, run.epochs_run)
+    assert [1, 2] == list(run.epoch_seconds)
+    assert ["running"] * 2 == logger.states
     assert run.metrics is None
 
 
@@ -83,7 +85,7 @@ def test_the_start_of_the_run_is_recorded(interrupted):
     run, _ = interrupted
 
     assert ("run", "detect", "n") == (run.name, run.model.task, run.model.scale)
-    assert (2, 64, 4, "yolov8n.yaml") == tuple(run.arguments[key] for key in ("epochs", "imgsz", "batch", "model"))
+    assert (3, 64, 4, "yolov8n.yaml") == tuple(run.arguments[key] for key in ("epochs", "imgsz", "batch", "model"))
     assert run.cost.params > 3_000_000
     assert ((64, 64), 1, True) == (run.cost.imgsz, run.cost.batch, run.cost.fused)
     assert run.cost.ultralytics_gflops == pytest.approx(run.cost.gflops, rel=0.05)
@@ -97,7 +99,7 @@ def test_a_resumed_run_goes_on_with_its_record(interrupted, finished):
     before, (after, _, _) = interrupted[0], finished
 
     assert (before.started_at, 1) == (after.started_at, len(after.resumed_at))
-    assert (before.epoch_seconds[1], 2) == (after.epoch_seconds[1], after.epochs_run)
+    assert (before.epoch_seconds[1], 3) == (after.epoch_seconds[1], after.epochs_run)
     assert sum(after.epoch_seconds.values()) == after.train_seconds
     assert ("finished", None) == (after.state, after.error)
 
@@ -129,9 +131,9 @@ def test_results_csv_has_our_columns_last_in_every_line(folder, finished):
     run = finished[0]
 
     assert STATIC + PER_CLASS == header[-11:]
-    assert [len(header)] * 2 == [len(line) for line in lines]
-    assert [f"{run.cost.params:.6g}"] * 2 == [line[header.index("cost/params")] for line in lines]
-    assert all(float(line[header.index("lr/pg0")]) < 0.2 for line in lines)
+    assert [len(header)] * 3 == [len(line) for line in lines]
+    assert [f"{run.cost.params:.6g}"] * 3 == [line[header.index("cost/params")] for line in lines]
+    assert all(0 < float(line[header.index("lr/pg0")]) < 0.2 for line in lines)
 
 
 def test_the_report_lies_beside_the_record(folder, finished):

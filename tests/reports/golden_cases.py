@@ -95,7 +95,11 @@ CHINESE = r.DataRecord(
         *counts("绝缘子", 3, "污秽", 120, 33, 0),
         *counts("鸟巢", 4, "鸟巢", 2, 1, 0),
     ),
-    samples=(r.SampleCount("绝缘子", "train", 80), r.SampleCount("绝缘子", "val", 20), r.SampleCount("鸟巢", "train", 2)),
+    samples=(
+        r.SampleCount("绝缘子", "train", 80),
+        r.SampleCount("绝缘子", "val", 20),
+        r.SampleCount("鸟巢", "train", 2),
+    ),
     splits=(r.SplitCount("train", 81, 0), r.SplitCount("val", 20, 1)),
     rows_written=177,
     instances_trained=177,

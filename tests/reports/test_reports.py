@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import subprocess
 import sys
@@ -76,9 +75,10 @@ def test_figures_under_different_conditions_are_not_compared():
     small = dataclasses.replace(golden.DYHEAD, imgsz=(320, 320))
     table = cost_table([("a", golden.STOCK), ("b", small)])
 
-    assert ["a\n640 × 640, batch 1, float32, fused; lwyolo operators 1", "b\n320 × 320, batch 1, float32, fused; lwyolo operators 1"] == [
-        row[0] for row in table.rows
-    ]
+    assert [
+        "a\n640 × 640, batch 1, float32, fused; lwyolo operators 1",
+        "b\n320 × 320, batch 1, float32, fused; lwyolo operators 1",
+    ] == [row[0] for row in table.rows]
 
 
 def test_a_latency_that_was_not_measured_says_why():
@@ -115,12 +115,14 @@ def test_the_report_names_the_files_that_are_there(tmp_path):
     path = write_report(golden.RUN, tmp_path)
 
     assert tmp_path / "report.md" == path
-    assert [f"| {tmp_path / 'weights/best.pt'} | the weights of the best epoch |"] == path.read_text().split("\n")[-2:-1]
-    assert ["report.md", "weights"] == sorted(os.listdir(tmp_path))
+    assert f"| {tmp_path / 'weights/best.pt'} | the weights of the best epoch |" == path.read_text().splitlines()[-1]
+    assert ["report.md", "weights"] == sorted(path.name for path in tmp_path.iterdir())
 
 
 def test_reports_load_no_torch():
-    code = "import sys, lwyolo.reports.run; print(sorted({'torch', 'ultralytics', 'numpy', 'pandas'} & set(sys.modules)))"
+    code = (
+        "import sys, lwyolo.reports.run; print(sorted({'torch', 'ultralytics', 'numpy', 'pandas'} & set(sys.modules)))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert "[]\n" == run.stdout
