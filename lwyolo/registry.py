@@ -139,9 +139,9 @@ def read_parameters(cls: type, takes: tuple[str, ...] | None = None) -> tuple[Pa
     Raises:
         RegistrationError: The constructor takes `*args`, or `takes` names an unknown role or too many parameters.
     """
-    signature = [p for p in list(inspect.signature(cls.__init__).parameters.values())[1:] if p.kind is not p.VAR_KEYWORD]
-    if cls.__init__ is getattr(cls.__mro__[-2], "__init__", None):  # no constructor of its own: nn.Module's takes nothing
+    if all("__init__" not in vars(base) for base in cls.__mro__[:-2]):  # no constructor of its own: nn.Module's takes nothing
         return ()
+    signature = [p for p in inspect.signature(cls).parameters.values() if p.kind is not p.VAR_KEYWORD]
     if any(p.kind is p.VAR_POSITIONAL for p in signature):
         raise RegistrationError(f"{cls.__name__}: the constructor takes *args, so its channels cannot be read. "
                                 "Name the parameters (c1, c2, …).")

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _data(args: argparse.Namespace) -> Path:
     """Draw the set once for each number of images and seed; a later demo uses it again."""
-    folder = args.out / f"data-{args.images}-{args.seed}"
+    folder: Path = args.out / f"data-{args.images}-{args.seed}"
     if (folder / "data.yaml").is_file():
         return folder / "data.yaml"
     if folder.exists() and not folder.is_dir():

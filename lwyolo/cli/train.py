@@ -22,7 +22,7 @@ def add_parser(subparsers: Any) -> None:
         subparsers,
         "train",
         run,
-        "train a model; the run folder then holds record.json and report.md",
+        "train a model; any further argument of Ultralytics follows as key=value",
         "lwyolo train --yaml cfg/yolov8-dyhead.yaml --info",
         "lwyolo train --yaml cfg/yolov8n-dyhead.yaml --data my.yaml --epochs 100 --imgsz 640 --batch 16 --device 0",
         "lwyolo train --yaml cfg/yolov8-dyhead.yaml --scale s --data my.yaml --weight yolov8s.pt lr0=0.001 cos_lr=True",
@@ -44,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
                         help="continue an interrupted run: of this checkpoint, of --project and --name, or the newest")  # fmt: skip
     parser.add_argument("--seed", type=int, metavar="N")
     add_plugins(parser)
-    parser.add_argument("rest", nargs="*", metavar="key=value", help="any further argument of Ultralytics")
+    parser.set_defaults(rest=[])
 
 
 def run(args: argparse.Namespace) -> int:

@@ -96,27 +96,27 @@ def _input_shapes(
 
 def _trace(model: nn.Module, inputs: Inputs) -> tuple[CallTree, OperatorTrace, set[int]]:
     """Run once to fill caches, then once to trace; return the values that the pass returns besides."""
-    tree = CallTree(model)
-    trace = OperatorTrace(tree, (*model.parameters(), *model.buffers()))
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # one operator on the CPU, several on the meta device
     try:
         with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-            with ShapeMode():
-                model(_fresh(inputs))
-            with tree.following(), trace:
-                result = model(_fresh(inputs))
-    except CostError:
-        raise
-    except Exception as error:  # whatever a model's forward raises becomes an error of ours, never a figure
-        raise CostError(_why(model, inputs, tree, error)) from error
+            _run(model, inputs, CallTree(model), ShapeMode())
+            tree = CallTree(model)
+            trace = OperatorTrace(tree, (*model.parameters(), *model.buffers()))
+            result = _run(model, inputs, tree, trace)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
     return tree, trace, {trace.value_of(t) for t in tensors_in(result)}
 
 
-def _fresh(inputs: Inputs) -> Inputs:
-    return list(inputs) if isinstance(inputs, list) else inputs
+def _run(model: nn.Module, inputs: Inputs, tree: CallTree, mode: ShapeMode) -> Any:
+    try:
+        with tree.following(), mode:
+            return model(list(inputs) if isinstance(inputs, list) else inputs)
+    except CostError:
+        raise
+    except Exception as error:  # whatever a model's forward raises becomes an error of ours, never a figure
+        raise CostError(_why(model, inputs, tree, error)) from error
 
 
 def _why(model: nn.Module, inputs: Inputs, tree: CallTree, error: Exception) -> str:
@@ -132,4 +132,4 @@ def _why(model: nn.Module, inputs: Inputs, tree: CallTree, error: Exception) -> 
         hint = f" Image sides must be multiples of {step}."
     elif "meta" in str(error).lower():
         hint = " Where the graph depends on numbers, or an operator has no meta kernel, device='cpu' runs it for real."
-    return f"{type(model).__name__} on an input of shape {shapes} fails{where}: {type(error).__name__}: {first}{hint}"
+    return f"{type(model).__name__} on an input of shape {shapes} fails{where}: {type(error).__name__}: {first.rstrip('.')}.{hint}"

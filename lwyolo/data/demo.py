@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from lwyolo.data import sketch
 from lwyolo.data.folder import new_folder
-from lwyolo.data.formats.yolo import Box, format_row
+from lwyolo.data.formats.yolo import format_row
+from lwyolo.data.instances import Box
 from lwyolo.errors import UsageError
 
 NAMES = {0: "defect", 1: "rust", 2: "uninstalled", 3: "burn", 4: "defect", 5: "dirty"}
@@ -128,7 +129,7 @@ def _arrange(rng: np.random.Generator, size: int) -> list[_Placed]:
 
 
 def _hang(picture: sketch.Image, rng: np.random.Generator, placed: list[_Placed]) -> None:
-    """Draw what the objects hang on, behind all of them: a conductor through each string, a steel member under each pin."""
+    """Draw what the objects hang on, behind all of them: a conductor through a string, a steel member under a pin."""
     import cv2
 
     size = len(picture)
@@ -136,8 +137,8 @@ def _hang(picture: sketch.Image, rng: np.random.Generator, placed: list[_Placed]
         middle, turn = np.array(item.centre), np.radians(item.angle)
         along = np.array([np.cos(turn), np.sin(turn)])
         if item.is_pin:
-            half, light = along * item.length * rng.uniform(0.8, 2.2), rng.uniform(0.7, 1.0)
-            sketch.beam(picture, tuple(middle - half), tuple(middle + half), 1.1 * item.length, light)
+            start, end = middle - along * item.length * rng.uniform(0.7, 1.2), middle + along * 1.5 * size
+            sketch.beam(picture, start, end, 1.1 * item.length, rng.uniform(0.7, 1.0))
         else:
             ends = [np.rint(middle + along * far * size).astype(int).tolist() for far in (-1.5, 1.5)]
             cv2.line(picture, ends[0], ends[1], (62.0, 62.0, 64.0), max(1, size // 240), cv2.LINE_AA)

@@ -14,14 +14,18 @@ def fingerprint(config: DataConfig) -> str:
 
     Paths are relative to the folder that holds all images of the set, so a moved set keeps its fingerprint. An image is
     identified by its size in bytes, not by its content: reading every image would cost minutes on a large set.
+
+    Raises:
+        DataError: Images are missing.
     """
-    images = {split: image_files(config, split) for split in config.sources}
+    images = {split: [image.absolute() for image in image_files(config, split)] for split in config.sources}
     top = os.path.commonpath([image.parent for found in images.values() for image in found])
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(repr(sorted(config.names.items())).encode())
+    digest.update(repr(sorted(config.names.items())).encode("utf-8", "surrogatepass"))
     for split, found in images.items():
         for image in found:
-            digest.update(f"\n{split}\0{Path(os.path.relpath(image, top)).as_posix()}\0".encode())
+            relative = str(image)[len(top) :].replace(os.sep, "/").lstrip("/")
+            digest.update(f"\n{split}\0{relative}\0".encode("utf-8", "surrogateescape"))
             digest.update(_identity(image))
     return digest.hexdigest()
 
@@ -29,10 +33,10 @@ def fingerprint(config: DataConfig) -> str:
 def _identity(image: Path) -> bytes:
     try:
         size = image.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         size = -1
     try:
         label = label_file(image).read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    except OSError:
         label = b""
     return f"{size}\0{len(label)}\0".encode() + label

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ import yaml
 from lwyolo.data.instances import SPLITS, one_sample_a_class
 from lwyolo.errors import DataError, did_you_mean
 
-IMAGE_SUFFIXES = frozenset("avif bmp dng heic heif jp2 jpeg jpeg2000 jpg mpo png tif tiff webp".split())
+IMAGE_SUFFIXES = frozenset(
+    ("avif", "bmp", "dng", "heic", "heif", "jp2", "jpeg", "jpg", "mpo", "png", "tif", "tiff", "webp")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,9 @@ class DataConfig:
     Args:
         file: The YAML.
         root: The folder that its paths are relative to.
-        sources: Folders, lists or images of each split that is there.
+        sources: Folders and lists of each split that is there.
         names: Class names by id.
-        samples: Classes of each sample.
+        samples: Classes of each sample; a class that the YAML puts in none is its own.
         download: What the YAML says under `download:`; never used here.
     """
 
@@ -47,31 +49,42 @@ def read_data_yaml(file: Path) -> DataConfig:
     """
     content = _load(file)
     names = _names(content, file)
-    root = Path(content["path"]) if content.get("path") else file.parent
+    path = content.get("path") or str(file.parent)
+    if not isinstance(path, str):
+        raise DataError(f"{file}: path: found {path!r}, expected a folder.")
+    root = Path(path)
     if not root.is_absolute() and not root.exists():
         root = datasets_folder() / root
-    if "train" not in content or not {"val", "validation"} & set(content):
-        key = "train" if "train" not in content else "val"
-        raise DataError(f"{file}: {key}: missing. A data YAML names its images under train: and val:.{did_you_mean(key, map(str, content))}")
-    content.setdefault("val", content.get("validation"))
+    if "val" not in content and "validation" in content:
+        content["val"] = content["validation"]
+    for key in ("train", "val"):
+        if key not in content:
+            near = did_you_mean(key, map(str, content))
+            raise DataError(f"{file}: {key}: missing. A data YAML names its images under train: and val:.{near}")
     sources = {split: _sources(content[split], root, file, split) for split in SPLITS if content.get(split)}
+    if not sources:
+        raise DataError(f"{file}: train: and val: are empty, expected a path or a list of paths.")
     return DataConfig(file, root, sources, names, _samples(content, names, file), content.get("download"))
 
 
 def image_files(config: DataConfig, split: str) -> list[Path]:
     """Return the images of a split, sorted; one that is listed twice is there twice, as in training.
 
+    A relative line of a list is relative to the working folder, or, where it starts with `./`, to the list.
+
     Raises:
-        DataError: A source is missing, or holds no image.
+        DataError: A source is missing or no list, or there is no image.
     """
     found: list[str] = []
     for source in config.sources[split]:
         if source.is_dir():
-            found += _images_below(str(source))
+            pattern = f"{glob.escape(str(source))}{os.sep}**{os.sep}*.*"
+            found += glob.glob(pattern, recursive=True)  # noqa: PTH207 - upstream's call: follows links, skips dot names
         elif source.is_file():
-            found += _listed(source)
+            found += _listed(source, f"{config.file}: {split}")
         else:
-            raise DataError(f"{config.file}: {split}: {source} does not exist.{_nearest(source)}")
+            near = did_you_mean(source.name, _beside(source, ""))
+            raise DataError(f"{config.file}: {split}: {source} does not exist.{near}")
     images = sorted(path for path in found if path.rpartition(".")[2].lower() in IMAGE_SUFFIXES)
     if not images:
         where = ", ".join(map(str, config.sources[split]))
@@ -86,8 +99,7 @@ def label_file(image: Path) -> Path:
         >>> label_file(Path("set/images/train/a.b.jpg")).as_posix()
         'set/labels/train/a.b.txt'
     """
-    separator = os.sep
-    path = f"{separator}labels{separator}".join(str(image).rsplit(f"{separator}images{separator}", 1))
+    path = f"{os.sep}labels{os.sep}".join(str(image).rsplit(f"{os.sep}images{os.sep}", 1))
     return Path(path.rsplit(".", 1)[0] + ".txt")
 
 
@@ -107,55 +119,64 @@ def datasets_folder() -> Path:
 
 def _load(file: Path) -> dict[Any, Any]:
     if file.is_dir():
-        raise DataError(f"{file}: a folder, expected a data YAML.{_yaml_in(file)}")
+        near = next(iter(_beside(file / "*", ".yaml")), None)
+        raise DataError(f"{file}: a folder, expected a data YAML.{f' Did you mean {file / near}?' if near else ''}")
     if not file.is_file():
-        raise DataError(f"{file}: no such data YAML.{_nearest(file)}")
+        raise DataError(f"{file}: no such data YAML.{did_you_mean(file.name, _beside(file, '.yaml'))}")
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(file.read_text(encoding="utf-8", errors="ignore"))  # foreign bytes vanish upstream too
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-02-31
         raise DataError(f"{file}: not readable as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise DataError(f"{file}: found {type(content).__name__}, expected a mapping with train:, val: and names:.")
     return content
 
 
-def _yaml_in(folder: Path) -> str:
-    found = sorted(folder.glob("*.yaml"))
-    return f" Did you mean {found[0]}?" if found else ""
-
-
-def _nearest(path: Path) -> str:
-    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    return did_you_mean(path.name, beside)
+def _beside(path: Path, suffix: str) -> list[str]:
+    """Return the names in the folder of a path, sorted; none where the folder is missing."""
+    folder = path.parent
+    return sorted(other.name for other in folder.iterdir() if other.name.endswith(suffix)) if folder.is_dir() else []
 
 
 def _names(content: dict[Any, Any], file: Path) -> dict[int, str]:
     names, nc = content.get("names"), content.get("nc")
     if names is None and nc is None:
         raise DataError(f"{file}: names: missing, expected a list or a mapping from id to name.")
-    if names is None:
-        names = [f"class_{i}" for i in range(int(nc))]
+    try:
+        classes = None if nc is None else int(float(nc)) if float(nc) == int(float(nc)) else -1
+    except (TypeError, ValueError, OverflowError):
+        classes = -1
+    if classes is not None and classes < 1:
+        raise DataError(f"{file}: nc: found {nc!r}, expected the number of classes.")
+    names = [f"class_{i}" for i in range(classes or 0)] if names is None else names
     if not isinstance(names, list | dict) or not names:
         raise DataError(f"{file}: names: found {names!r}, expected a list or a mapping from id to name.")
     try:
         by_id = {int(key): str(name) for key, name in (names.items() if isinstance(names, dict) else enumerate(names))}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{file}: names: an id in {list(names)} is no whole number.") from None
     if sorted(by_id) != list(range(len(by_id))):
         raise DataError(f"{file}: names: ids {sorted(by_id)}, expected 0 to {len(by_id) - 1} without a gap.")
-    if nc is not None and int(nc) != len(by_id):
+    if classes not in (None, len(by_id)):
         raise DataError(f"{file}: nc: {nc}, but names: has {len(by_id)} classes.")
     return dict(sorted(by_id.items()))
 
 
 def _samples(content: dict[Any, Any], names: dict[int, str], file: Path) -> dict[str, tuple[int, ...]]:
     """Read `samples:`, a mapping from a sample to its class ids, or names where they are unique."""
-    samples = content.get("samples")
-    if samples is None:
-        return one_sample_a_class(names)
-    if not isinstance(samples, dict) or not all(isinstance(classes, list) for classes in samples.values()):
-        raise DataError(f"{file}: samples: found {samples!r}, expected a mapping such as pin: [0, 1, 2].")
-    return {str(sample): tuple(_class_id(c, names, f"{file}: samples: {sample}") for c in classes) for sample, classes in samples.items()}
+    given = {} if content.get("samples") is None else content["samples"]
+    if not isinstance(given, dict) or not all(isinstance(classes, list) for classes in given.values()):
+        raise DataError(f"{file}: samples: found {given!r}, expected a mapping such as pin: [0, 1, 2].")
+    samples: dict[str, tuple[int, ...]] = {}
+    taken: dict[int, str] = {}
+    for sample, classes in given.items():
+        samples[str(sample)] = tuple(_class_id(c, names, f"{file}: samples: {sample}") for c in classes)
+        for cls in samples[str(sample)]:
+            if cls in taken:
+                raise DataError(f"{file}: samples: class {cls} is in {taken[cls]} and in {sample}, expected in one.")
+            taken[cls] = str(sample)
+    rest = one_sample_a_class(names)
+    return samples | {name: classes for name, classes in rest.items() if classes[0] not in taken}
 
 
 def _class_id(value: Any, names: dict[int, str], where: str) -> int:
@@ -173,26 +194,15 @@ def _sources(value: Any, root: Path, file: Path, split: str) -> tuple[Path, ...]
     entries = value if isinstance(value, list) else [value]
     if not all(isinstance(entry, str) for entry in entries):
         raise DataError(f"{file}: {split}: found {value!r}, expected a path or a list of paths.")
-    paths = []
-    for entry in entries:
-        path = (root / entry).resolve()
-        if not path.exists() and entry.startswith("../") and not isinstance(value, list):
-            path = (root / entry[3:]).resolve()
-        paths.append(path)
+    paths = [(root / entry).resolve() for entry in entries]
+    if isinstance(value, str) and value.startswith("../") and not paths[0].exists():
+        paths = [(root / value[3:]).resolve()]
     return tuple(paths)
 
 
-def _images_below(folder: str) -> Iterator[str]:
-    """Walk as `glob('**/*.*')` does: links are followed, names that start with a dot are skipped."""
-    seen: set[str] = set()
-    for path, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(path)
-        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
-        if real not in seen:
-            yield from (os.path.join(path, name) for name in files if "." in name and not name.startswith("."))
-        seen.add(real)
-
-
-def _listed(file: Path) -> list[str]:
-    lines = file.read_text(encoding="utf-8-sig").strip().splitlines()
+def _listed(file: Path, where: str) -> list[str]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").strip().splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: {file} is no list of images: not UTF-8 at byte {error.start}.") from None
     return [line.replace("./", f"{file.parent}{os.sep}", 1) if line.startswith("./") else line for line in lines]

@@ -28,7 +28,7 @@ GROUNDS: tuple[Colour, ...] = ((48, 82, 58), (60, 112, 88), (86, 128, 140), (98,
 GLAZES: tuple[Colour, ...] = ((226, 226, 218), (178, 186, 132), (196, 150, 96), (92, 84, 168))
 STEEL: Colour = (158, 160, 158)
 RUST: Colour = (28, 82, 178)
-MUD: Colour = (48, 88, 118)
+MUD: Colour = (62, 84, 100)
 BRASS: Colour = (92, 190, 214)
 
 
@@ -86,16 +86,18 @@ def tower(picture: Image, rng: np.random.Generator) -> None:
                 cv2.line(picture, _point(root, y - lift), _point(tip, y), steel, thick, cv2.LINE_AA)
 
 
-def beam(picture: Image, start: tuple[float, float], end: tuple[float, float], width: float, light: float) -> None:
+def beam(picture: Image, start: NDArray[Any], end: NDArray[Any], width: float, light: float) -> None:
     """Draw a steel member with a dark edge on either side."""
     import cv2
 
-    a, b = np.array(start), np.array(end)
-    across = np.array([a[1] - b[1], b[0] - a[0]]) / (np.linalg.norm(b - a) + 1e-9) * width / 2
-    corners = np.array([a + across, b + across, b - across, a - across])
+    along = (end - start) / np.linalg.norm(end - start)
+    across = np.array([-along[1], along[0]]) * width / 2
+    corners = np.array([start + across, end + across, end - across, start - across])
     cv2.fillPoly(picture, [np.rint(corners).astype(np.int32)], scaled(STEEL, light)[:3], cv2.LINE_AA)
     for side in (across, -across, across * 0.72):
-        cv2.line(picture, _point(*(a + side)), _point(*(b + side)), scaled(STEEL, light * 0.6)[:3], 1, cv2.LINE_AA)
+        cv2.line(
+            picture, _point(*(start + side)), _point(*(end + side)), scaled(STEEL, light * 0.6)[:3], 1, cv2.LINE_AA
+        )
 
 
 def insulator(rng: np.random.Generator, fault: str | None, length: int) -> Patch:
@@ -174,15 +176,18 @@ def paste(picture: Image, patch: Patch, centre: tuple[float, float], scale: floa
     import cv2
 
     height, width = patch.shape[:2]
+    reach = int(np.hypot(height, width) * scale / 2) + 2
+    x, y = _point(*centre)
+    left, top = max(0, x - reach), max(0, y - reach)
+    window = picture[top : y + reach, left : x + reach]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), -angle, scale)
-    turn[:, 2] += np.array(centre) - (width / 2, height / 2)
-    shape = picture.shape[1], picture.shape[0]
-    laid = cv2.warpAffine(patch, turn, shape, flags=cv2.INTER_LINEAR).astype(np.float32)
-    picture[:] = as_bytes(laid[..., :3] + picture * (1 - laid[..., 3:] / OPAQUE))
+    turn[:, 2] += (centre[0] - left - width / 2, centre[1] - top - height / 2)
+    laid = cv2.warpAffine(patch, turn, window.shape[1::-1], flags=cv2.INTER_LINEAR).astype(np.float32)
+    window[:] = as_bytes(laid[..., :3] + window * (1 - laid[..., 3:] / OPAQUE))
     rows, columns = (np.flatnonzero((laid[..., 3] > OPAQUE / 2).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return np.zeros(4)
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float64)
+    return np.array([left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1], dtype=np.float64)
 
 
 def photograph(picture: Image, rng: np.random.Generator) -> Image:
@@ -215,13 +220,13 @@ def _split_pin(patch: Patch, rng: np.random.Generator, centre: float, r: float, 
 
     thick = max(2, int(r / 6))
     if torn:
-        paths = ([(0, 0), (0.55, -0.35), (0.75, -1.1)], [(0, 0), (0.5, 0.4), (1.15, 0.45)], [(0, 0), (-0.9, 0.75)])
-        paths = tuple([(x, y * rng.uniform(0.85, 1.15)) for x, y in path] for path in paths)
+        paths = [[(0, 0), (0.55, -0.35), (0.75, -1.1)], [(0, 0), (0.5, 0.4), (1.15, 0.45)], [(0, 0), (-0.9, 0.75)]]
     else:
-        paths = ([(-1.0, 0), (1.1, -0.14)], [(-1.0, 0), (1.1, 0.14)])
+        paths = [[(-1.0, 0), (1.1, -0.14)], [(-1.0, 0), (1.1, 0.14)]]
         cv2.circle(patch, _point(centre - 1.02 * r, centre), int(r * 0.16), scaled(BRASS, 1), thick, cv2.LINE_AA)
+    spread = rng.uniform(0.85, 1.15)
     for path in paths:
-        points = np.rint(centre + r * np.array(path)).astype(np.int32)
+        points = np.rint(centre + r * np.array(path) * (1, spread)).astype(np.int32)
         cv2.polylines(patch, [points], False, scaled(BRASS, 0.45), thick + max(2, thick // 2), cv2.LINE_AA)
         cv2.polylines(patch, [points], False, scaled(BRASS, 1.1), thick, cv2.LINE_AA)
 

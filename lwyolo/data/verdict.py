@@ -1,8 +1,9 @@
 """What Ultralytics will make of one label file: the boxes that it trains on, or the reason why it drops the image.
 
-The rules are restated from the behaviour of the installed version and proven against it by a fuzz test; see
-`tests/data/test_verdict.py`. Differences to what is written in the file are what users never see: a single bad row
-drops the whole image, equal rows count once, polygons become their bounding boxes.
+The rules are restated from the behaviour of Ultralytics 8.4.190 and proven against the installed version by a fuzz
+test; see `tests/data/test_verdict.py`. They are what users never see: a single bad row drops the whole image, equal
+rows count once, polygons become their bounding boxes. Older versions differ at the edges: 8.3.100 has no tolerance,
+reads no byte-order mark, takes fractional classes, and takes a box among polygons for a polygon of two points.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Verdict:
     """The outcome of one label file.
 
     Args:
-        rows: [N, 5] class and box (centre x, y, width, height; normalised) that are trained on.
+        rows: [N, 5] class and box (centre x, y, width, height; normalised) that are trained on, in the file's order.
         lines: [N] line of each row in the file, counted from 1.
         written: Rows in the file.
         reason: Why the image is dropped; `None` when it is kept.
@@ -46,34 +47,29 @@ def judge(content: bytes, nc: int) -> Verdict:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return _dropped(0, f"not UTF-8: byte {error.start}")
-    numbered = [(number, line.split()) for number, line in _lines(text) if line.strip()]
-    tokens = [row for _, row in numbered]
-    lines = np.array([number for number, _ in numbered], dtype=np.int64)
-    if not tokens:
-        return Verdict(np.zeros((0, 5), np.float32), lines, 0)
-    polygons = any(len(row) > 6 for row in tokens)
+        return dropped(f"not UTF-8: byte {error.start}")
+    numbered = [(number, row) for number, line in enumerate(text.splitlines(), 1) if (row := line.split())]
+    if not numbered:
+        return Verdict(np.zeros((0, 5), np.float32), np.zeros(0, np.int64), 0)
+    polygons = any(len(row) > 6 for _, row in numbered)
     reason = _shape_problem(numbered, polygons)
     if reason:
-        return _dropped(len(tokens), reason)
+        return dropped(reason, len(numbered))
     try:
-        values = [np.array(row, dtype=np.float32) for row in tokens]
+        values = [np.array(row, dtype=np.float32) for _, row in numbered]
     except ValueError:
-        return _dropped(len(tokens), _not_a_number(numbered))
+        return dropped(_not_a_number(numbered), len(numbered))
     rows = np.stack([_box_of_polygon(row) for row in values] if polygons else values)
+    lines = np.array([number for number, _ in numbered], dtype=np.int64)
     reason = _range_problem(rows, lines, nc)
     if reason:
-        return _dropped(len(tokens), reason)
+        return dropped(reason, len(numbered))
     keep = _distinct(rows, values if polygons else None)
-    return Verdict(rows[keep], lines[keep], len(tokens))
+    return Verdict(rows[keep], lines[keep], len(numbered))
 
 
-def _lines(text: str) -> list[tuple[int, str]]:
-    """Number the lines as an editor does; leading blank lines count, though upstream strips them."""
-    return list(enumerate(text.splitlines(), 1))
-
-
-def _dropped(written: int, reason: str) -> Verdict:
+def dropped(reason: str, written: int = 0) -> Verdict:
+    """Return the verdict on a file whose image is dropped."""
     return Verdict(np.zeros((0, 5), np.float32), np.zeros(0, np.int64), written, reason)
 
 
@@ -91,13 +87,23 @@ def _shape_problem(numbered: list[tuple[int, list[str]]], polygons: bool) -> str
 
 
 def _not_a_number(numbered: list[tuple[int, list[str]]]) -> str:
-    for number, row in numbered:
-        for token in row:
-            try:
-                np.float32(token)
-            except ValueError:
-                return f"line {number}: {token!r} is not a number"
-    return "a row is not numeric"
+    return next(
+        (
+            f"line {number}: {token!r} is not a number"
+            for number, row in numbered
+            for token in row
+            if not _numeric(token)
+        ),
+        "a row is not numeric",
+    )
+
+
+def _numeric(token: str) -> bool:
+    try:
+        np.array([token], dtype=np.float32)
+    except ValueError:
+        return False
+    return True
 
 
 def _box_of_polygon(row: Rows) -> Rows:
@@ -108,28 +114,33 @@ def _box_of_polygon(row: Rows) -> Rows:
 
 
 def _range_problem(rows: Rows, lines: NDArray[np.int64], nc: int) -> str | None:
-    """Return the first broken rule; comparisons are written so that NaN breaks them."""
-    coordinates = rows[:, 1:]
+    """Return the first broken rule, with the first line that breaks it."""
+    cls, coordinates = rows[:, :1], rows[:, 1:]
     checks = (
-        (~(coordinates <= 1 + TOLERANCE), "a coordinate over 1; coordinates are divided by the image's size"),
-        (~(rows >= -TOLERANCE), "a negative value"),
-        (~(rows[:, 3:] >= 0), "a negative width or height"),
-        (rows[:, :1] % 1 != 0, "a class that is no whole number"),
+        (~np.isfinite(rows), "a value that is not finite"),
+        (coordinates > 1 + TOLERANCE, "a coordinate over 1; coordinates are divided by the image's size"),
+        (rows < -TOLERANCE, "a negative value"),
+        (rows[:, 3:] < 0, "a negative width or height"),
+        (np.mod(cls, 1, where=np.isfinite(cls), out=np.zeros_like(cls)) != 0, "a class that is no whole number"),
     )
     for broken, what in checks:
         if broken.any():
             return f"line {lines[int(np.argmax(broken.any(axis=1)))]}: {what}"
-    over = rows[:, 0] >= nc
+    over = cls[:, 0] >= nc
     if over.any():
         at = int(np.argmax(over))
-        return f"line {lines[at]}: class {int(rows[at, 0])}, but the data set has classes 0 to {nc - 1}"
+        return f"line {lines[at]}: class {int(cls[at, 0])}, but the data set has classes 0 to {nc - 1}"
     return None
 
 
-def _distinct(rows: Rows, polygons: list[Rows] | None) -> NDArray[np.int64]:
-    """Return the indices of the rows that upstream keeps: in order where all differ, else sorted by value."""
-    _, index = np.unique(rows, axis=0, return_index=True)
-    if len(index) < len(rows) and polygons is not None:
-        distinct = {row.tobytes(): at for at, row in reversed(list(enumerate(polygons)))}
-        index = np.array(sorted(distinct.values()), dtype=np.int64)
-    return np.arange(len(rows)) if len(index) == len(rows) else index.astype(np.int64)
+def _distinct(rows: Rows, polygons: list[Rows] | None) -> list[int]:
+    """Return the rows that are kept of equal ones: the first; polygons are equal when all their points are."""
+    first: dict[object, int] = {}
+    boxes = [tuple(row) for row in rows.tolist()]
+    for at, row in enumerate(boxes):
+        first.setdefault(row, at)
+    if len(first) < len(boxes) and polygons is not None:
+        first = {}
+        for at, polygon in enumerate(polygons):
+            first.setdefault(polygon.tobytes(), at)
+    return list(first.values())

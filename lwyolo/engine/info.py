@@ -59,7 +59,7 @@ def model_cost(
     return Path(name).stem, cost, cost.record(ultralytics_gflops=printed)
 
 
-def build_on_meta(yaml: dict[str, Any], nc: int | None = None) -> nn.Module:
+def build_on_meta(yaml: dict[str, Any], nc: int | None = None) -> Any:
     """Build the model of a YAML on the meta device, with the strides that its real twin would have.
 
     Args:
@@ -110,7 +110,7 @@ def _is_detect_like(yaml: dict[str, Any]) -> bool:
     return head_task(yaml) is not None or issubclass(getattr(tasks, str(name), object), Detect)
 
 
-def _strides(model: nn.Module) -> torch.Tensor:
+def _strides(model: Any) -> Any:
     """Run the head's training path on a meta image, as upstream does on a real one, and read the strides off it."""
     head = model.model[-1]
     head.inplace = model.inplace

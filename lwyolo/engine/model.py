@@ -18,6 +18,9 @@ from lwyolo.errors import GraphError, UsageError
 from lwyolo.registry import MODULES
 from lwyolo.spec import ModuleSpec
 
+VIA_ONNX = ("onnx", "engine", "mnn", "saved_model", "pb", "deepx", "qnn", "xilinx")
+"""Export formats that Ultralytics makes from an ONNX file."""
+
 TASKS = ((Segment, "segment"), (Pose, "pose"), (OBB, "obb"), (Detect, "detect"))
 
 
@@ -67,7 +70,7 @@ class YOLO(ultralytics.YOLO):
             UsageError: A module cannot be exported to the format, or not at the opset asked for.
         """
         prepare_export(self.model, kwargs)
-        return super().export(**kwargs)
+        return str(super().export(**kwargs))
 
 
 def head_task(yaml: dict[str, Any]) -> str | None:
@@ -90,11 +93,11 @@ def prepare_export(model: nn.Module, arguments: dict[str, Any]) -> None:
         reason = dict(spec.no_export).get(fmt)
         if reason:
             raise UsageError(f"format={fmt}: {spec.name} cannot be exported: {reason}")
-        if fmt == "onnx" and spec.onnx_opset:
+        if fmt in VIA_ONNX and spec.onnx_opset:
             if (arguments.get("opset") or spec.onnx_opset) < spec.onnx_opset:
                 raise UsageError(f"opset={arguments['opset']}: {spec.name} needs at least {spec.onnx_opset}.")
             arguments["opset"] = max(arguments.get("opset") or 0, spec.onnx_opset)
-    if fmt == "onnx" and arguments.get("opset"):
+    if fmt in VIA_ONNX and any(spec.onnx_opset for spec in registered_in(model)):
         from lwyolo.modules._onnx import register_deform_conv2d
 
-        register_deform_conv2d(arguments["opset"])
+        register_deform_conv2d()

@@ -154,14 +154,14 @@ class _Build:
         if spec is None:
             return self._builtin(row, f, ch)
         if issubclass(spec.cls, Detect):
-            spec.cls.legacy = legacy
+            spec.cls.legacy = legacy  # type: ignore[attr-defined]  # of Detect
             self.heads[i] = legacy
         answer = resolve(row, spec, [ch[x] for x in row.source], n, self.graph, legacy)
         return RowState(f, ch, f, ch, True, answer.args, answer.repeats, answer.c2)
 
     def _builtin(self, row: Row, f: Any, ch: list[Channels]) -> RowState:
         """Let upstream's chain see one entry a level, where a built-in row reads a layer of several levels."""
-        levels = [ch[x] for x in row.source if isinstance(ch[x], tuple)]
+        levels = [channels for channels in (ch[x] for x in row.source) if isinstance(channels, tuple)]
         if not levels or row.module == "Index":
             return RowState(f, ch, f, ch)
         if len(row.source) > 1:
@@ -178,11 +178,11 @@ class _Build:
 def _reads_levels(name: str) -> bool:
     """Whether a built-in module's constructor takes the channels of several levels (`ch`), as every head does."""
     cls = getattr(tasks, name, None)
-    return isinstance(cls, type) and "ch" in inspect.signature(cls.__init__).parameters
+    return isinstance(cls, type) and "ch" in inspect.signature(cls).parameters
 
 
 def _signature(cls: type) -> str:
-    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    parameters = inspect.signature(cls).parameters.values()
     return "(" + ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters) + ")"
 
 

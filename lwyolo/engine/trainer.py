@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 from ultralytics.models.yolo.detect import DetectionTrainer as StockDetectionTrainer
@@ -26,7 +26,12 @@ from lwyolo.engine.weights import transfer
 from lwyolo.record import RECORD_NAME, RunRecord
 
 
-class RecordingTrainer:
+if TYPE_CHECKING:
+    Base = StockDetectionTrainer
+else:
+    Base = object
+
+class RecordingTrainer(Base):  # type: ignore[valid-type, misc]  # Ultralytics is untyped
     """Mixin that gives a stock trainer a record and its hooks.
 
     Attributes:
@@ -65,7 +70,7 @@ class RecordingTrainer:
                     image_files(config, split)
         return super().get_dataset()
 
-    def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> nn.Module:
+    def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> Any:
         """Build the model, and take from `weights` what fits, row by row."""
         model = super().get_model(cfg=cfg, weights=None, verbose=verbose)
         if weights is not None and self.resume:

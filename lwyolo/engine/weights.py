@@ -7,6 +7,7 @@ rows of both models are aligned first, by type and parameter shapes, and the sou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -16,7 +17,7 @@ from ultralytics.nn.modules import Detect
 from lwyolo.record import TransferRecord
 
 
-def transfer(model: nn.Module, source: nn.Module, name: str = "") -> TransferRecord:
+def transfer(model: Any, source: Any, name: str = "") -> TransferRecord:
     """Load into `model` what fits of `source`, and report it.
 
     Args:
@@ -40,16 +41,16 @@ def transfer(model: nn.Module, source: nn.Module, name: str = "") -> TransferRec
     return TransferRecord(source=name, taken=len(taken), total=len(target), rows_missing=_missing(model, taken))
 
 
-def align_rows(target: list[nn.Module], source: list[nn.Module]) -> dict[int, int]:
+def align_rows(target: Sequence[nn.Module], source: Sequence[nn.Module]) -> dict[int, int]:
     """Map rows of `target` to rows of `source`: equal ones in order, then same-typed ones between them, heads last."""
-    keys = [[_key(row) for row in rows] for rows in (target, source)]
+    keys: list[list[Any]] = [[_key(row) for row in rows] for rows in (target, source)]
     pairs: dict[int, int] = {}
-    for tag, a0, a1, b0, b1 in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+    for tag, a0, a1, b0, b1 in SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes():
         if tag == "equal":
             pairs.update(zip(range(a0, a1), range(b0, b1), strict=True))
         elif tag == "replace":
             types = [[type(row).__qualname__ for row in rows] for rows in (target[a0:a1], source[b0:b1])]
-            for block in SequenceMatcher(None, *types, autojunk=False).get_matching_blocks():
+            for block in SequenceMatcher(None, types[0], types[1], autojunk=False).get_matching_blocks():
                 pairs.update((a0 + block.a + k, b0 + block.b + k) for k in range(block.size))
     if isinstance(target[-1], Detect) and isinstance(source[-1], Detect):
         pairs = {a: b for a, b in pairs.items() if b != len(source) - 1} | {len(target) - 1: len(source) - 1}
@@ -60,7 +61,7 @@ def _key(row: nn.Module) -> tuple[Any, ...]:
     return (type(row).__qualname__, *(tuple(p.shape) for p in row.parameters()))
 
 
-def _aligned(model: nn.Module, source: nn.Module) -> nn.Module:
+def _aligned(model: Any, source: Any) -> Any:
     """Return a shallow twin of `source` whose layers stand where `model` has their counterparts."""
     pairs = align_rows(list(model.model), list(source.model))
     rows = [source.model[pairs[i]] if i in pairs else nn.Identity() for i in range(len(model.model))]
@@ -70,7 +71,7 @@ def _aligned(model: nn.Module, source: nn.Module) -> nn.Module:
     return twin
 
 
-def _stock_head(head: nn.Module) -> bool:
+def _stock_head(head: Any) -> bool:
     """Whether upstream's `load` can read the head: it looks at the first and last layer of `cv2` and `cv3`."""
     try:
         return not isinstance(head, Detect) or bool(head.cv2[0][0].conv and head.cv3[0][-1].in_channels)
@@ -78,7 +79,7 @@ def _stock_head(head: nn.Module) -> bool:
         return False
 
 
-def _missing(model: nn.Module, taken: set[str]) -> tuple[str, ...]:
+def _missing(model: Any, taken: set[str]) -> tuple[str, ...]:
     missing = []
     for index, row in enumerate(model.model):
         keys = [f"model.{index}.{key}" for key in row.state_dict()]

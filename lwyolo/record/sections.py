@@ -64,11 +64,12 @@ class ClassCount:
 
 @dataclass(frozen=True, slots=True)
 class SplitCount:
-    """Images of one split: all of them, and those without an instance."""
+    """Images of one split: all of them, those trained on without an instance, and those that Ultralytics drops."""
 
     split: str
     images: int
     background: int
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

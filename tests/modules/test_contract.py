@@ -117,7 +117,8 @@ def test_a_gradient_reaches_every_parameter(spec):
     model = detector(spec).train()
     predictions = model(image(batch=4))
     generator = torch.Generator().manual_seed(1)
-    tensors = [t for t in predictions.values() if isinstance(t, torch.Tensor)]
+    maps = predictions.values() if isinstance(predictions, dict) else predictions  # a list before Ultralytics 8.4
+    tensors = [t for t in maps if isinstance(t, torch.Tensor)]
     sum((t * torch.randn(t.shape, generator=generator)).sum() for t in tensors).backward()
     learned = [(name, p) for name, p in row_of(model, spec).named_parameters() if not name.startswith("dfl.")]
 

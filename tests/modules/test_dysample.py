@@ -23,7 +23,8 @@ def test_without_offsets_it_is_bilinear_upsampling(h, w, scale, style):
     x = torch.rand(2, 36, h, w, generator=torch.Generator().manual_seed(h * 13 + w))
     expected = F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
 
-    torch.testing.assert_close(layer(36, scale=scale, style=style)(x), expected, rtol=0, atol=1e-6)
+    # grid_sample reads at positions from -1 to 1, so float32 rounds them a little more than interpolate does
+    torch.testing.assert_close(layer(36, scale=scale, style=style)(x), expected, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("c", [64, 128])

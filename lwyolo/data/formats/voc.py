@@ -6,93 +6,128 @@ pixels from 1; the tools that write VOC today (labelImg among them) count edges 
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
+from lwyolo.data.formats.base import data_format
 from lwyolo.data.index import IMAGE_SUFFIXES
-from lwyolo.data.instances import SPLITS, InstanceTable, one_sample_a_class
+from lwyolo.data.instances import SPLITS, Box, InstanceTable, one_sample_a_class
 from lwyolo.errors import DataError, did_you_mean
 
+ANNOTATIONS = ("annotations", "Annotations")
+IMAGES = ("images", "JPEGImages")
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
 @dataclass(frozen=True, slots=True)
 class VocObject:
-    """One `<object>`: its class name and its box, normalised as centre x, y, width, height."""
+    """One `<object>`: its class name and its box."""
 
     name: str
-    box: tuple[float, float, float, float]
+    box: Box
 
 
-def read_voc(folder: Path, splits: Path | None = None) -> InstanceTable:
+def _is_voc(path: Path) -> bool:
+    return all(any((path / name).is_dir() for name in names) for names in (ANNOTATIONS, IMAGES))
+
+
+@data_format("voc", detects=_is_voc)
+def read_voc(path: Path, splits: Path | None = None) -> InstanceTable:
     """Read a VOC folder.
 
     Args:
-        folder: Holds `annotations/` (or `Annotations/`) and `images/` (or `JPEGImages/`), and may hold `classes.txt`.
+        path: Holds `annotations/` (or `Annotations/`) and `images/` (or `JPEGImages/`), and may hold `classes.txt`.
         splits: Folder of lists of stems: `train.txt`, `val.txt`, `test.txt`. By default `splits/` or
-            `ImageSets/Main/` below `folder`; without one, everything is `train`.
+            `ImageSets/Main/` below `path`; without one, everything is `train`.
 
     Raises:
         DataError: A folder, file or field is missing or wrong; the message names it.
     """
-    annotations = _first_folder(folder, ("annotations", "Annotations"))
-    images = _first_folder(folder, ("images", "JPEGImages"))
-    by_stem = {file.stem: file for file in sorted(images.iterdir()) if file.suffix[1:].lower() in IMAGE_SUFFIXES}
-    lists = _split_lists(folder, splits, sorted(by_stem))
-    objects = {stem: read_annotation(annotations / f"{stem}.xml") for stems in lists.values() for stem in stems}
-    names = _names(folder, objects)
+    annotations, folder = _first_folder(path, ANNOTATIONS), _first_folder(path, IMAGES)
+    by_stem = {file.stem: file for file in sorted(folder.iterdir()) if file.suffix[1:].lower() in IMAGE_SUFFIXES}
+    if not by_stem:
+        raise DataError(f"{folder}: no images; expected files such as .jpg or .png.")
+    lists = _split_lists(path, splits, sorted(by_stem))
+    images = [_image_of(stem, by_stem, folder) for stems in lists.values() for stem in stems]
+    sources = [annotations / f"{image.stem}.xml" for image in images]
+    objects = [read_annotation(source, image) for source, image in zip(sources, images, strict=True)]
+    names = _names(path, objects)
     ids = {name: cls for cls, name in names.items()}
-    rows = [
-        (index, _class_id(item.name, ids, annotations / f"{stem}.xml"), item.box)
-        for index, stem in enumerate(stem for stems in lists.values() for stem in stems)
-        for item in objects[stem]
-    ]
+    cls = [_class_id(item.name, ids, source) for source, items in zip(sources, objects, strict=True) for item in items]
     return InstanceTable(
         names=names,
         samples=one_sample_a_class(names),
         splits=tuple(lists),
-        images=tuple(_image_of(stem, by_stem, images) for stems in lists.values() for stem in stems),
+        images=tuple(images),
+        sources=tuple(sources),
         image_split=np.repeat(np.arange(len(lists)), [len(stems) for stems in lists.values()]),
-        image=np.array([row[0] for row in rows], dtype=np.int64),
-        cls=np.array([row[1] for row in rows], dtype=np.int64),
-        boxes=np.array([row[2] for row in rows], dtype=np.float64).reshape(-1, 4),
-        lines=np.zeros(len(rows), dtype=np.int64),
-        rows_written=len(rows),
+        image=np.repeat(np.arange(len(images)), [len(items) for items in objects]),
+        cls=np.array(cls, dtype=np.int64),
+        boxes=np.array([item.box for items in objects for item in items], dtype=np.float64).reshape(-1, 4),
+        lines=np.zeros(len(cls), dtype=np.int64),
+        rows_written=len(cls),
     )
 
 
-def read_annotation(file: Path) -> list[VocObject]:
+def read_annotation(file: Path, image: Path) -> list[VocObject]:
     """Read one annotation.
+
+    Args:
+        file: The XML file.
+        image: Its image, whose header is read where the annotation does not say the size.
 
     Raises:
         DataError: The file is missing, declares entities, is no XML, or a field is missing or not a number.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        root = ET.fromstring(file.read_bytes(), ET.XMLParser(target=_NoDoctype()))  # noqa: S314 - refuses entities
     except FileNotFoundError:
         raise DataError(f"{file}: no such annotation.") from None
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise DataError(f"{file}: declares a document type or entities, which annotations do not need; refused.")
-    try:
-        root = ElementTree.fromstring(text)  # noqa: S314 - entities were refused above
-    except ElementTree.ParseError as error:
+    except _DoctypeError:
+        raise DataError(
+            f"{file}: declares a document type or entities, which annotations do not need; refused."
+        ) from None
+    except (ET.ParseError, LookupError, ValueError) as error:  # the latter two: an encoding that is not there
         raise DataError(f"{file}: not readable as XML: {error}") from error
-    width, height = (_number(root, f"size/{side}", file) for side in ("width", "height"))
-    if width <= 0 or height <= 0:
-        raise DataError(f"{file}: size: {width:g} x {height:g}, expected the image's size in pixels.")
-    return [_read_object(node, number, width, height, file) for number, node in enumerate(root.iter("object"), 1)]
+    width, height = _size(root, file, image)
+    return [_read_object(node, number, width, height, file) for number, node in enumerate(root.findall("object"), 1)]
 
 
-def _read_object(node: ElementTree.Element, number: int, width: float, height: float, file: Path) -> VocObject:
+class _DoctypeError(Exception):
+    """A document type was met."""
+
+
+class _NoDoctype(ET.TreeBuilder):
+    """Stops at a document type, in whatever encoding: entities cannot be declared without one."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise _DoctypeError
+
+
+def _size(root: ET.Element, file: Path, image: Path) -> tuple[float, float]:
+    """Return width and height in pixels: as annotated, or, where that is missing or 0, from the image's header."""
+    if root.find("size") is not None:
+        width, height = (_number(root, f"size/{side}", file) for side in ("width", "height"))
+        if width > 0 and height > 0:
+            return width, height
+    try:
+        with Image.open(image) as header:
+            return float(header.width), float(header.height)
+    except (OSError, UnidentifiedImageError) as error:
+        raise DataError(f"{file}: size: missing or 0, and {image} cannot be opened: {error}") from error
+
+
+def _read_object(node: ET.Element, number: int, width: float, height: float, file: Path) -> VocObject:
     name = (node.findtext("name") or "").strip()
     where = f"object {number}"
     if not name:
         raise DataError(f"{file}: {where}: name is missing.")
-    left, top, right, bottom = (_number(node, f"bndbox/{edge}", file, where) for edge in EDGES)
-    if right <= left or bottom <= top:
+    left, top, right, bottom = (_number(node, f"bndbox/{edge}", file, f"{where}: ") for edge in EDGES)
+    if not (right > left and bottom > top):
         raise DataError(f"{file}: {where} ({name}): box {left:g} {top:g} {right:g} {bottom:g} has no area.")
     return VocObject(
         name,
@@ -100,15 +135,14 @@ def _read_object(node: ElementTree.Element, number: int, width: float, height: f
     )
 
 
-def _number(node: ElementTree.Element, path: str, file: Path, where: str = "") -> float:
+def _number(node: ET.Element, path: str, file: Path, where: str = "") -> float:
     text = node.findtext(path)
-    label = f"{where}: {path}" if where else path
     if text is None:
-        raise DataError(f"{file}: {label} is missing.")
+        raise DataError(f"{file}: {where}{path} is missing.")
     try:
         return float(text)
     except ValueError:
-        raise DataError(f"{file}: {label}: {text!r} is not a number.") from None
+        raise DataError(f"{file}: {where}{path}: {text!r} is not a number.") from None
 
 
 def _first_folder(folder: Path, names: tuple[str, ...]) -> Path:
@@ -123,23 +157,38 @@ def _split_lists(folder: Path, splits: Path | None, stems: list[str]) -> dict[st
     chosen = next((c for c in candidates if c.is_dir()), None)
     if splits and chosen is None:
         raise DataError(f"{splits}: no such folder of split lists.")
-    lists = {s: chosen / f"{s}.txt" for s in SPLITS if (chosen / f"{s}.txt").is_file()} if chosen else {}
-    if chosen and not lists:
-        raise DataError(f"{chosen}: no train.txt, val.txt or test.txt.")
-    return {split: file.read_text(encoding="utf-8-sig").split() for split, file in lists.items()} or {"train": stems}
+    if chosen is None:
+        return {"train": stems}
+    files = {split: chosen / f"{split}.txt" for split in SPLITS}
+    lists = {split: _stems(file) for split, file in files.items() if file.is_file()}
+    if not any(lists.values()):
+        raise DataError(f"{chosen}: no train.txt, val.txt or test.txt with a stem in it.")
+    return {split: listed for split, listed in lists.items() if listed}
 
 
-def _names(folder: Path, objects: dict[str, list[VocObject]]) -> dict[int, str]:
+def _stems(file: Path) -> list[str]:
+    return [line.strip() for line in _text(file).splitlines() if line.strip()]
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: not UTF-8: byte {error.start}.") from None
+
+
+def _names(folder: Path, objects: list[list[VocObject]]) -> dict[int, str]:
     file = folder / "classes.txt"
-    if file.is_file():
-        listed = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        return dict(enumerate(listed))
-    return dict(enumerate(sorted({item.name for items in objects.values() for item in items})))
+    listed = _stems(file) if file.is_file() else sorted({item.name for items in objects for item in items})
+    if not listed:
+        raise DataError(f"{file if file.is_file() else folder}: no class; expected a name a line, or a named object.")
+    return dict(enumerate(listed))
 
 
 def _class_id(name: str, ids: dict[str, int], file: Path) -> int:
     if name not in ids:
-        raise DataError(f"{file}: unknown class {name!r}.{did_you_mean(name, ids)} classes.txt lists: {', '.join(ids)}.")
+        known = ", ".join(ids)
+        raise DataError(f"{file}: unknown class {name!r}.{did_you_mean(name, ids)} classes.txt lists: {known}.")
     return ids[name]
 
 
