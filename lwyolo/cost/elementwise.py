@@ -22,7 +22,7 @@ ELEMENTWISE = {  # FLOPs per output element; whatever else torch tags as pointwi
     1: aten(
         "abs add sub rsub mul div neg sign square sqrt rsqrt reciprocal exp exp2 expm1 log log2 log10 log1p sin cos "
         "tan asin acos atan atan2 sinh cosh tanh erf erfc pow floor ceil round trunc frac relu threshold clamp_min "
-        "clamp_max maximum minimum fmod remainder eq ne lt le gt ge"
+        "clamp_max maximum minimum fmod remainder floor_divide eq ne lt le gt ge"
     ),
     2: aten("clamp hardtanh relu6 leaky_relu prelu _prelu_kernel rrelu softshrink hardshrink logit"),
     3: aten("softplus addcmul addcdiv lerp log_sigmoid_forward"),

@@ -132,4 +132,5 @@ def _why(model: nn.Module, inputs: Inputs, tree: CallTree, error: Exception) -> 
         hint = f" Image sides must be multiples of {step}."
     elif "meta" in str(error).lower():
         hint = " Where the graph depends on numbers, or an operator has no meta kernel, device='cpu' runs it for real."
-    return f"{type(model).__name__} on an input of shape {shapes} fails{where}: {type(error).__name__}: {first.rstrip('.')}.{hint}"
+    what = f"{type(error).__name__}: {first.rstrip('.')}."
+    return f"{type(model).__name__} on an input of shape {shapes} fails{where}: {what}{hint}"

@@ -216,10 +216,11 @@ def _index(x: Tensor, indices: Sequence[Tensor | None]) -> Any:
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, *_: Any) -> Any:
-    """The layout that fused kernels write: [B, heads, N, d] stored as [B, N, heads, d]."""
+    """Fused kernels keep the layout of the query."""
     if q.dim() != 4 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2] or q.dtype != v.dtype:
         return NotImplemented
-    return _new(q, (q.shape[0], q.shape[2], q.shape[1], v.shape[3])).transpose(1, 2)
+    shape = (*q.shape[:-1], v.shape[-1])
+    return torch.empty_strided(shape, elementwise_strides([q], shape), dtype=q.dtype, device="meta")
 
 
 def _deformable_convolution(x: Tensor, weight: Tensor, offset: Tensor, *_: Any) -> Any:

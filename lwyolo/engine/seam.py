@@ -122,8 +122,10 @@ class _Build:
         legacy = {cls: vars(cls).get("legacy") for cls in self._head_classes()}
         try:
             model, save = function({**d, "activation": _checked_activation(d, self.graph)}, ch, verbose)
-        except LwyoloError:
-            raise
+        except LwyoloError as error:
+            if self.row is None or str(error).startswith(self.graph.file):
+                raise
+            raise GraphError(f"{self.row.where}: {self.row.module}: {error}") from error
         except Exception as error:
             raise GraphError(self._explain(error)) from error
         finally:

@@ -207,6 +207,11 @@ def test_activation_that_is_code_is_refused_and_nothing_runs(tmp_path):
         ([-1, 1, "Convv", [64]], "toy.yaml, head row 1 (layer 9): unknown module 'Convv'. Did you mean Conv?"),
         ([-1, 1, "nn.Idenity", []], "toy.yaml, head row 1 (layer 9): unknown module 'nn.Idenity'. Did you mean nn.Identity?"),
         (
+            [[4, 6, 8], 1, "DyHead", [64, {"deform": "depthwse"}]],
+            "toy.yaml, head row 1 (layer 9): DyHead: deform 'depthwse', expected dense or depthwise. Did you mean "
+            "depthwise?",
+        ),
+        (
             [-1, 1, "Conv", [64, 3, 1, None, 3]],
             "toy.yaml, head row 1 (layer 9): Conv cannot be built: ValueError: in_channels must be divisible by groups. "
             "Signature: Conv(c1, c2, k=1, s=1, p=None, g=1, d=1, act=True).",

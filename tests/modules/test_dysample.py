@@ -57,7 +57,9 @@ def test_groups_move_apart_and_their_channels_together():
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_keeps_its_type_and_the_position_of_samples(dtype):
-    ramp = torch.linspace(0, 1, 80).repeat(1, 16, 4, 1).to(dtype)  # read at rounded points, it would be off by 1/50 pixel
+    ramp = (
+        torch.linspace(0, 1, 80).repeat(1, 16, 4, 1).to(dtype)
+    )  # read at rounded points, it would be off by 1/50 pixel
     expected = layer()(ramp.float())
     y = layer().to(dtype)(ramp)
 

@@ -98,7 +98,9 @@ def test_another_level_costs_its_1x1_convolutions_and_norms_only():
 def test_a_shared_weight_is_in_the_state_dict_once():
     tensors = head().state_dict()
 
-    assert ["cv2.0.1.conv.weight", "cv2.0.2.conv.weight"] == [k for k in tensors if "cv2" in k and tensors[k].shape[-1:] == (3,)]
+    assert ["cv2.0.1.conv.weight", "cv2.0.2.conv.weight"] == [
+        k for k in tensors if "cv2" in k and tensors[k].shape[-1:] == (3,)
+    ]
     assert len(tensors) == len({value.data_ptr() for value in tensors.values()})
 
 
@@ -213,10 +215,9 @@ def test_what_an_old_version_cannot_do_is_refused(name, value, has):
     with pytest.raises(GraphError) as error:
         upstream_arguments(OldDetect.__init__, **given)
 
-    assert (
-        f"SharedConvDetect: {name}: {value} needs Ultralytics 8.4 or newer; the installed version has {name}: {has} only."
-        == str(error.value)
-    )
+    expected = f"{name}: {value} needs Ultralytics 8.4 or newer; the installed version has {name}: {has} only."
+
+    assert f"SharedConvDetect: {expected}" == str(error.value)
 
 
 @pytest.mark.slow
