@@ -45,8 +45,10 @@ class Registry(Generic[T]):
             RegistrationError: The name is taken and `replace` is false.
         """
         if name in self._items and not replace:
-            raise RegistrationError(f"{self.what} {name!r} is registered twice: by {_origin(self._items[name])} and by "
-                                    f"{_origin(item)}. Rename one of them.")
+            raise RegistrationError(
+                f"{self.what} {name!r} is registered twice: by {_origin(self._items[name])} and by "
+                f"{_origin(item)}. Rename one of them."
+            )
         self._items[name] = item
 
     def __getitem__(self, name: str) -> T:
@@ -139,16 +141,26 @@ def read_parameters(cls: type, takes: tuple[str, ...] | None = None) -> tuple[Pa
     Raises:
         RegistrationError: The constructor takes `*args`, or `takes` names an unknown role or too many parameters.
     """
-    if all("__init__" not in vars(base) for base in cls.__mro__[:-2]):  # no constructor of its own: nn.Module's takes nothing
+    if all(
+        "__init__" not in vars(base) for base in cls.__mro__[:-2]
+    ):  # no constructor of its own: nn.Module's takes nothing
         return ()
     signature = [p for p in inspect.signature(cls).parameters.values() if p.kind is not p.VAR_KEYWORD]
     if any(p.kind is p.VAR_POSITIONAL for p in signature):
-        raise RegistrationError(f"{cls.__name__}: the constructor takes *args, so its channels cannot be read. "
-                                "Name the parameters (c1, c2, …).")
-    roles = dict(zip((p.name for p in signature), takes)) if takes is not None else _roles([p.name for p in signature])
+        raise RegistrationError(
+            f"{cls.__name__}: the constructor takes *args, so its channels cannot be read. "
+            "Name the parameters (c1, c2, …)."
+        )
+    roles = (
+        dict(zip((p.name for p in signature), takes, strict=False))
+        if takes is not None
+        else _roles([p.name for p in signature])
+    )
     if takes is not None and (len(takes) > len(signature) or not set(takes) <= {*CHANNEL_ROLES, *HEAD_ROLES}):
-        raise RegistrationError(f"{cls.__name__}: takes={takes!r} does not fit the constructor; expected at most "
-                                f"{len(signature)} of {', '.join(dict.fromkeys((*CHANNEL_ROLES, *HEAD_ROLES)))}.")
+        raise RegistrationError(
+            f"{cls.__name__}: takes={takes!r} does not fit the constructor; expected at most "
+            f"{len(signature)} of {', '.join(dict.fromkeys((*CHANNEL_ROLES, *HEAD_ROLES)))}."
+        )
     return tuple(
         Parameter(
             name=p.name,
@@ -183,8 +195,10 @@ def _check_class(cls: type, label: str, kind: str, paper: object) -> None:
     if not isinstance(cls, type) or not callable(getattr(cls, "forward", None)):
         raise RegistrationError(f"{label}: @register_module decorates a class derived from torch.nn.Module.")
     if not isinstance(paper, Paper):
-        raise RegistrationError(f"{label}: paper={paper!r}, expected Paper(title=…, venue=…, year=…, url=…). "
-                                "Every registered module cites one.")
+        raise RegistrationError(
+            f"{label}: paper={paper!r}, expected Paper(title=…, venue=…, year=…, url=…). "
+            "Every registered module cites one."
+        )
     if cls.__module__ == "__main__":
         raise RegistrationError(
             f"{label}: defined in a script, so a checkpoint would store it as __main__.{cls.__name__} and could not be "
@@ -198,8 +212,10 @@ def _check_class(cls: type, label: str, kind: str, paper: object) -> None:
 
 def _check_twins(cls: type, label: str) -> None:
     """Refuse a `forward` that a base's twin would silently replace: at `fuse()`, or when a `C2f` is exported."""
-    owners = {name: next((base for base in cls.__mro__ if name in vars(base)), None)
-              for name in ("forward", "forward_fuse", "forward_split")}
+    owners = {
+        name: next((base for base in cls.__mro__ if name in vars(base)), None)
+        for name in ("forward", "forward_fuse", "forward_split")
+    }
     forward = owners.pop("forward")
     for twin, owner in owners.items():
         if owner is not None and forward is not owner and issubclass(forward or cls, owner):
@@ -211,7 +227,7 @@ def _check_twins(cls: type, label: str) -> None:
 
 
 def same_source(old: type, new: type) -> bool:
-    """Whether both classes come from one file: a reload, or two versions of one plugin file (its name ends in a hash)."""
+    """Whether both classes come from one file: a reload, or two versions of a plugin file, whose name ends in a hash."""
 
     def source(cls: type) -> str:
         module = cls.__module__
@@ -245,5 +261,7 @@ def load_entry_points(group: str = ENTRY_POINT_GROUP) -> None:
             point.load()
         except Exception as error:  # third-party code: any error of its import is reported with the package's name
             package = point.dist.name if point.dist else "an unknown package"
-            raise PluginError(f"plugin {point.name!r} ({point.value}) of package {package} cannot be loaded: "
-                              f"{type(error).__name__}: {error}") from error
+            raise PluginError(
+                f"plugin {point.name!r} ({point.value}) of package {package} cannot be loaded: "
+                f"{type(error).__name__}: {error}"
+            ) from error

@@ -2,8 +2,8 @@
 
 Why: a record that slows the training down would not be kept. Two figures answer, on the demo set on this machine:
 
-- share: seconds that our hooks ran, of the seconds of the epochs that they ran in. Each call is timed, so this holds on a
-  noisy machine too.
+- share: seconds that our hooks ran, of the seconds of the epochs that they ran in. Each call is timed, so this holds on
+  a noisy machine too.
 - ratio: seconds an epoch with lwyolo's trainer over seconds an epoch with the stock trainer, the two in turn, as the
   median of the pairs and their range. What runs once before the first epoch (cost, latency, instances) is listed apart.
 
@@ -83,11 +83,16 @@ def main() -> None:
             ratios.append(ours / stock)
             shares.append(sum(s for event, s in spent.items() if event not in ONCE) / whole)
             once.append(sum(s for event, s in spent.items() if event in ONCE))
-            print(f"pair {pair + 1}: stock {stock:.2f} s, ours {ours:.2f} s, ratio {ratios[-1]:.3f}, share {shares[-1]:.2%}")
-    print(f"\nshare of the epochs spent in our hooks: median {statistics.median(shares):.2%}, at most {max(shares):.2%}")
+            print(
+                f"pair {pair + 1}: stock {stock:.2f} s, ours {ours:.2f} s, ratio {ratios[-1]:.3f}, "
+                f"share {shares[-1]:.2%}"
+            )
+    print(
+        f"\nshare of the epochs spent in our hooks: median {statistics.median(shares):.2%}, at most {max(shares):.2%}"
+    )
     print(f"ratio ours / stock: median {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
     print(f"once a training, before and after: median {statistics.median(once):.1f} s")
-    versions = f"{platform.processor() or platform.machine()}, torch {torch.__version__}, ultralytics {ultralytics.__version__}"
+    versions = f"{platform.machine()}, torch {torch.__version__}, ultralytics {ultralytics.__version__}"
     print(versions)
     print(json.dumps({"ratio": ratios, "share": shares, "once_s": once, "settings": vars(args), "machine": versions}))
 

@@ -1,4 +1,4 @@
-"""Refuse files over 500 KiB that git tracks or is about to commit: checkpoints and data sets do not belong in a history."""
+"""Refuse files over 500 KiB that git tracks or is about to commit: no checkpoint or data set belongs in a history."""
 
 from __future__ import annotations
 

@@ -25,7 +25,10 @@ def check(version: str, folder: Path) -> bool:
     path = os.pathsep.join([str(folder), str(ROOT), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", "pytest", "-q", *(test for test in TESTS if (ROOT / test).exists())]
     result = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
-    print(f"{version:>8}  {'ok' if result.returncode == 0 else 'FAILED'}  {result.stdout.strip().splitlines()[-1]}", flush=True)
+    print(
+        f"{version:>8}  {'ok' if result.returncode == 0 else 'FAILED'}  {result.stdout.strip().splitlines()[-1]}",
+        flush=True,
+    )
     return result.returncode == 0
 
 

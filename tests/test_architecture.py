@@ -17,8 +17,26 @@ RANKS = [
     {"cli", "__init__", "__main__"},
 ]
 SIDEWAYS_BELOW = 2  # ranks 0 and 1 are single files that may use each other; from rank 2 on, packages meet in `record`
-NO_TORCH = {"errors", "units", "spec", "registry", "plugins", "catalogue", "provenance", "record", "data", "reports", "cli"}
-ENGINE_ONLY = ("ultralytics.engine", "ultralytics.models", "ultralytics.nn.tasks", "ultralytics.cfg", "ultralytics.data")
+NO_TORCH = {
+    "errors",
+    "units",
+    "spec",
+    "registry",
+    "plugins",
+    "catalogue",
+    "provenance",
+    "record",
+    "data",
+    "reports",
+    "cli",
+}
+ENGINE_ONLY = (
+    "ultralytics.engine",
+    "ultralytics.models",
+    "ultralytics.nn.tasks",
+    "ultralytics.cfg",
+    "ultralytics.data",
+)
 
 
 def room(module: str) -> str:
@@ -64,7 +82,9 @@ def test_imports_go_downward(file):
 
 @pytest.mark.parametrize("file", [f for f in FILES if owner(f) in NO_TORCH], ids=lambda f: str(f.relative_to(PACKAGE)))
 def test_data_reports_and_command_line_start_without_torch(file):
-    heavy = [m for m in imports(file, top_level_only=True) if m.split(".")[0] in ("torch", "ultralytics", "torchvision")]
+    heavy = [
+        m for m in imports(file, top_level_only=True) if m.split(".")[0] in ("torch", "ultralytics", "torchvision")
+    ]
 
     assert [] == heavy
 
@@ -78,12 +98,18 @@ def test_only_the_engine_touches_ultralytics_engine(file):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
 def test_nothing_is_evaluated(file):
-    calls = [n.func.id for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+    calls = [
+        n.func.id
+        for n in ast.walk(ast.parse(file.read_text()))
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+    ]
 
     assert not {"eval", "exec"} & set(calls)
 
 
-@pytest.mark.parametrize("script", ["train.py", *(f"scripts/{f.name}" for f in (PACKAGE.parent / "scripts").glob("*.py"))])
+@pytest.mark.parametrize(
+    "script", ["train.py", *(f"scripts/{f.name}" for f in (PACKAGE.parent / "scripts").glob("*.py"))]
+)
 def test_scripts_define_no_classes(script):
     tree = ast.parse((PACKAGE.parent / script).read_text(encoding="utf-8"))
 

@@ -56,8 +56,8 @@ def parse_value(key: str, text: str) -> Any:
     """Read a value as a literal where it is one; names, folders and devices stay text.
 
     Example:
-        >>> parse_value("lr0", "1e-3"), parse_value("cos_lr", "True"), parse_value("name", "001"), parse_value("cache", "ram")
-        (0.001, True, '001', 'ram')
+        >>> parse_value("lr0", "1e-3"), parse_value("cos_lr", "True"), parse_value("name", "001")
+        (0.001, True, '001')
     """
     if text.lower() in WORDS:
         return WORDS[text.lower()]

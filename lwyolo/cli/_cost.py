@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def add_imgsz(parser: Parser) -> None:
     """Add the option `--imgsz`."""
-    parser.add_argument("--imgsz", type=int, nargs="+", metavar="N", help="image size in pixels: one number, or height width")
+    parser.add_argument(
+        "--imgsz", type=int, nargs="+", metavar="N", help="image size in pixels: one number, or height width"
+    )
 
 
 def cost_report(

@@ -42,7 +42,9 @@ def _add_convert(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument("source", metavar="SOURCE", type=Path, help="the set to read")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to write; new or empty")
-    parser.add_argument("--from", dest="source_format", default="voc", metavar="FORMAT", help="voc (the default) or yolo")
+    parser.add_argument(
+        "--from", dest="source_format", default="voc", metavar="FORMAT", help="voc (the default) or yolo"
+    )
     parser.add_argument("--splits", type=Path, metavar="DIR", help="folder with train.txt, val.txt, test.txt of stems")
     parser.add_argument("--images", choices=("link", "copy"), default="link", help="link to the images, or copy them")
 

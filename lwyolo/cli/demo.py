@@ -25,7 +25,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--epochs", type=int, default=8, metavar="N", help="epochs (8)")
     parser.add_argument("--imgsz", type=int, default=160, metavar="N", help="image size in training, in pixels (160)")
     parser.add_argument("--images", type=int, default=240, metavar="N", help="images to draw, over all splits (240)")
-    parser.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="folder to write (runs/demo)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="folder to write (runs/demo)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the drawing and the training (0)")
 
 
@@ -38,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
     overrides = {
         "data": str(data), "epochs": args.epochs, "imgsz": args.imgsz, "batch": 8, "device": "cpu", "seed": args.seed,
-        "optimizer": "AdamW", "lr0": 0.002, "warmup_epochs": 1, "mosaic": 0.0, "project": str(args.out), "name": "train",
+        "optimizer": "AdamW", "lr0": 0.002, "warmup_epochs": 1, "mosaic": 0.0,
+        "project": str(args.out), "name": "train",
     }  # fmt: skip
     folder = train(MODEL, overrides=overrides)
     print(f"\n{run_report(read(folder), folder)}")

@@ -25,7 +25,9 @@ def add_parser(subparsers: Any) -> None:
         "lwyolo modules --kind neck",
         "lwyolo modules MyBlock --plugins my_modules.py",
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="show this one: signature, shapes, paper, a row to paste")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="show this one: signature, shapes, paper, a row to paste"
+    )
     parser.add_argument("--kind", choices=KINDS, help="list only this kind")
     add_plugins(parser)
 
@@ -65,7 +67,9 @@ def describe(entry: CatalogueEntry) -> str:
         f"           {entry.forward}\n"
         f"Paper:     {paper}\n"
         f"YAML row:  - {entry.row}\n"
-        f"Shapes:\n" + "\n".join(f"  {line}" for line in entry.shapes.splitlines()) + opset
+        f"Shapes:\n"
+        + "\n".join(f"  {line}" for line in entry.shapes.splitlines())
+        + opset
         + (f"\nCannot be exported to:{export}" if export else "")
         + f"\nSource:    {entry.file}, line {entry.line}"
     )

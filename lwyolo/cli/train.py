@@ -39,9 +39,17 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--device", metavar="D", help="cpu, 0, or 0,1 for several GPUs")
     parser.add_argument("--project", metavar="DIR", help="folder that run folders are written to")
     parser.add_argument("--name", metavar="NAME", help="name of the run folder")
-    parser.add_argument("--weight", metavar="FILE", help="take the weights of this checkpoint where they fit, row by row")
-    parser.add_argument("--resume", nargs="?", const=True, default=False, metavar="LAST.PT",
-                        help="continue an interrupted run: of this checkpoint, of --project and --name, or the newest")  # fmt: skip
+    parser.add_argument(
+        "--weight", metavar="FILE", help="take the weights of this checkpoint where they fit, row by row"
+    )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="LAST.PT",
+        help="continue an interrupted run: of this checkpoint, of --project and --name, or the newest",
+    )
     parser.add_argument("--seed", type=int, metavar="N")
     add_plugins(parser)
     parser.set_defaults(rest=[])

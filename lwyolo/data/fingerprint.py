@@ -18,13 +18,13 @@ def fingerprint(config: DataConfig) -> str:
     Raises:
         DataError: Images are missing.
     """
-    images = {split: [image.absolute() for image in image_files(config, split)] for split in config.sources}
-    top = os.path.commonpath([image.parent for found in images.values() for image in found])
+    images = {split: image_files(config, split) for split in config.sources}
+    top = os.path.commonpath([image.absolute().parent for found in images.values() for image in found])
     digest = hashlib.blake2b(digest_size=16)
     digest.update(repr(sorted(config.names.items())).encode("utf-8", "surrogatepass"))
     for split, found in images.items():
         for image in found:
-            relative = str(image)[len(top) :].replace(os.sep, "/").lstrip("/")
+            relative = str(image.absolute())[len(top) :].replace(os.sep, "/").lstrip("/")
             digest.update(f"\n{split}\0{relative}\0".encode("utf-8", "surrogateescape"))
             digest.update(_identity(image))
     return digest.hexdigest()

@@ -173,7 +173,9 @@ def _samples(content: dict[Any, Any], names: dict[int, str], file: Path) -> dict
         samples[str(sample)] = tuple(_class_id(c, names, f"{file}: samples: {sample}") for c in classes)
         for cls in samples[str(sample)]:
             if cls in taken:
-                raise DataError(f"{file}: samples: class {cls} is in two samples, {taken[cls]} and {sample}; expected in one.")
+                raise DataError(
+                    f"{file}: samples: class {cls} is in two samples, {taken[cls]} and {sample}; expected in one."
+                )
             taken[cls] = str(sample)
     rest = one_sample_a_class(names)
     return samples | {name: classes for name, classes in rest.items() if classes[0] not in taken}

@@ -179,7 +179,9 @@ def paste(picture: Image, patch: Patch, centre: tuple[float, float], scale: floa
     reach = int(np.hypot(height, width) * scale / 2) + 2
     x, y = _point(*centre)
     left, top = max(0, x - reach), max(0, y - reach)
-    window = picture[top : y + reach, left : x + reach]
+    window = picture[top : max(0, y + reach), left : max(0, x + reach)]
+    if not window.size:
+        return np.zeros(4)
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), -angle, scale)
     turn[:, 2] += (centre[0] - left - width / 2, centre[1] - top - height / 2)
     laid = cv2.warpAffine(patch, turn, window.shape[1::-1], flags=cv2.INTER_LINEAR).astype(np.float32)

@@ -39,7 +39,11 @@ class YOLO(ultralytics.YOLO):
     """
 
     def __init__(
-        self, model: str | Path = "yolo11n.yaml", task: str | None = None, verbose: bool = False, scale: str | None = None
+        self,
+        model: str | Path = "yolo11n.yaml",
+        task: str | None = None,
+        verbose: bool = False,
+        scale: str | None = None,
     ) -> None:
         seam.install()
         is_yaml = Path(model).suffix.lower() in {".yaml", ".yml"} if isinstance(model, str | Path) else False
@@ -53,14 +57,19 @@ class YOLO(ultralytics.YOLO):
     def task_map(self) -> dict[str, dict[str, Any]]:
         """Upstream's map, with our trainer where there is one."""
         stock = super().task_map
-        return {task: {**parts, **({"trainer": TRAINERS[task]} if task in TRAINERS else {})} for task, parts in stock.items()}
+        return {
+            task: {**parts, **({"trainer": TRAINERS[task]} if task in TRAINERS else {})}
+            for task, parts in stock.items()
+        }
 
     def _new(self, cfg: str, task: str | None = None, **kwargs: Any) -> None:
         yaml = load_model_yaml(cfg)
         task = task or head_task(yaml) or tasks.guess_model_task(yaml)
         if task is None:
-            raise GraphError(f"{cfg}: the last row is {yaml['head'][-1]}, which is no head that Ultralytics knows. End the "
-                             "model with Detect or a subclass of it, or give task=.")
+            raise GraphError(
+                f"{cfg}: the last row is {yaml['head'][-1]}, which is no head that Ultralytics knows. End the "
+                "model with Detect or a subclass of it, or give task=."
+            )
         super()._new(cfg, task=task, **kwargs)
 
     def export(self, **kwargs: Any) -> str:

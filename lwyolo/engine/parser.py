@@ -39,8 +39,7 @@ KNOWN_SHAPES = {
     "6ed58139c10d": "8.4.120",
     "fa903a23f4dd": "8.4.140",
     "21b69e713a4c": "8.4.160",
-    "4c7aa0b95180": "8.4.180",
-    "4c7aa0b95180": "8.4.190",
+    "4c7aa0b95180": "8.4.180",  # and 8.4.190
 }
 """Hash of the text of `parse_model`, and the first of the versions tried that has it."""
 
@@ -88,9 +87,9 @@ def _find_row_loop(function: ast.AST, version: str) -> tuple[ast.For, int]:
     for loop in ast.walk(function):
         if isinstance(loop, ast.For) and ast.unparse(loop.target) in ("(i, (f, n, m, args))", "i, (f, n, m, args)"):
             for at, statement in enumerate(loop.body):
-                if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "m_":
-                    if at and isinstance(loop.body[at - 1], ast.If):
-                        return loop, at
+                builds = isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "m_"
+                if builds and at and isinstance(loop.body[at - 1], ast.If):
+                    return loop, at
     raise UnsupportedUltralyticsError(
         f"Ultralytics {version}: parse_model has a shape that lwyolo does not know, so registered modules cannot be "
         f"built. Tested: {OLDEST} to {NEWEST}. Install one of these, or report the version."
@@ -99,10 +98,11 @@ def _find_row_loop(function: ast.AST, version: str) -> tuple[ast.For, int]:
 
 def _insert_branch(loop: ast.For, at: int, chain: ast.stmt) -> None:
     before = ast.parse(f"{ROW} = {ENTER}(i, f, n, m, args, ch, legacy)\nf, ch = {ROW}.source, {ROW}.channels").body
-    branch = ast.parse(f"if {ROW}.resolved:\n    args, n, c2 = {ROW}.args, {ROW}.repeats, {ROW}.c2\nelse:\n    pass").body[0]
+    branch = ast.parse(
+        f"if {ROW}.resolved:\n    args, n, c2 = {ROW}.args, {ROW}.repeats, {ROW}.c2\nelse:\n    pass"
+    ).body[0]
     after = ast.parse(f"f, ch = {ROW}.written_source, {ROW}.all_channels").body
-    assert isinstance(branch, ast.If)
-    branch.orelse = [chain]
+    branch.orelse = [chain]  # type: ignore[attr-defined]  # the text above is an `if`
     for statement in (*before, branch, *after):
         ast.copy_location(statement, chain)
         for node in ast.walk(statement):
@@ -117,13 +117,13 @@ def _insert_branch(loop: ast.For, at: int, chain: ast.stmt) -> None:
 class _Rewrite(ast.NodeTransformer):
     """`eval(act)` to a look-up by name; `legacy = True` to the YAML's own `legacy`, true when absent."""
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802 - the name that ast.NodeTransformer calls
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         if isinstance(node.func, ast.Name) and node.func.id == "eval":
             node.func.id = ACTIVATION
         return node
 
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:  # noqa: N802 - the name that ast.NodeTransformer calls
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
         self.generic_visit(node)
         if ast.unparse(node) == "legacy = True":
             node.value = ast.copy_location(ast.parse("d.get('legacy', True)", mode="eval").body, node.value)

@@ -57,11 +57,15 @@ def find_resumable(resume: str | bool, overrides: dict[str, Any]) -> str:
     if isinstance(resume, str):
         return existing_checkpoint(resume, "--resume")
     if overrides.get("project") and overrides.get("name"):
-        return existing_checkpoint(str(Path(overrides["project"]) / overrides["name"] / "weights" / "last.pt"), "--resume")
+        return existing_checkpoint(
+            str(Path(overrides["project"]) / overrides["name"] / "weights" / "last.pt"), "--resume"
+        )
     root = Path(overrides.get("project") or RUNS_DIR)
     found = sorted(root.rglob("last.pt"), key=lambda file: file.stat().st_mtime)
     if not found:
-        raise UsageError(f"--resume: no last.pt under {root}. Train first, or name the checkpoint: --resume path/to/last.pt.")
+        raise UsageError(
+            f"--resume: no last.pt under {root}. Train first, or name the checkpoint: --resume path/to/last.pt."
+        )
     return str(found[-1])
 
 

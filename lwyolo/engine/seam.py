@@ -167,12 +167,16 @@ class _Build:
         if not levels or row.module == "Index":
             return RowState(f, ch, f, ch)
         if len(row.source) > 1:
-            raise GraphError(f"{row.where}: {row.module} reads layers {list(row.source)}, one of which emits "
-                             f"{len(levels[0])} levels; such a layer is read alone, or level by level through Index rows.")
+            raise GraphError(
+                f"{row.where}: {row.module} reads layers {list(row.source)}, one of which emits "
+                f"{len(levels[0])} levels; such a layer is read alone, or level by level through Index rows."
+            )
         if not _reads_levels(row.module):
-            raise GraphError(f"{row.where}: {row.module} takes one feature map, but layer {row.source[0]} emits "
-                             f"{len(levels[0])} levels. Pick one with a row such as "
-                             f"[{row.source[0]}, 1, Index, [{levels[0][0]}, 0]].")
+            raise GraphError(
+                f"{row.where}: {row.module} takes one feature map, but layer {row.source[0]} emits "
+                f"{len(levels[0])} levels. Pick one with a row such as "
+                f"[{row.source[0]}, 1, Index, [{levels[0][0]}, 0]]."
+            )
         expanded = [*ch, *levels[0]]
         return RowState(list(range(len(ch), len(expanded))), expanded, f, ch)
 
@@ -223,8 +227,10 @@ def _builtin_names() -> list[str]:
 def _refuse_collisions() -> None:
     for spec in MODULES.values():
         if getattr(tasks, spec.name, spec.cls) is not spec.cls:
-            raise RegistrationError(f"module {spec.name!r} ({spec.cls.__module__}) has the name of a module of "
-                                    "Ultralytics. Register it under another name: @register_module(name=…).")
+            raise RegistrationError(
+                f"module {spec.name!r} ({spec.cls.__module__}) has the name of a module of "
+                "Ultralytics. Register it under another name: @register_module(name=…)."
+            )
 
 
 def _allow_safe_loading() -> None:

@@ -25,11 +25,11 @@ from lwyolo.engine import seam
 from lwyolo.engine.weights import transfer
 from lwyolo.record import RECORD_NAME, RunRecord
 
-
 if TYPE_CHECKING:
     Base = StockDetectionTrainer
 else:
     Base = object
+
 
 class RecordingTrainer(Base):  # type: ignore[valid-type, misc]  # Ultralytics is untyped
     """Mixin that gives a stock trainer a record and its hooks.
@@ -76,7 +76,9 @@ class RecordingTrainer(Base):  # type: ignore[valid-type, misc]  # Ultralytics i
         if weights is not None and self.resume:
             model.load(weights, verbose=False)
         elif weights is not None:
-            self.record.transfer = transfer(model, weights, str(getattr(weights, "pt_path", None) or self.args.pretrained))
+            self.record.transfer = transfer(
+                model, weights, str(getattr(weights, "pt_path", None) or self.args.pretrained)
+            )
             if RANK in {-1, 0}:
                 LOGGER.info(transfer_summary(self.record.transfer))
         return model

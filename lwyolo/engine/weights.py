@@ -34,7 +34,9 @@ def transfer(model: Any, source: Any, name: str = "") -> TransferRecord:
     if _stock_head(model.model[-1]) and _stock_head(aligned.model[-1]):
         model.load(aligned, verbose=False)
     else:
-        fitting = {k: v for k, v in before.items() if k in model.state_dict() and model.state_dict()[k].shape == v.shape}
+        fitting = {
+            k: v for k, v in before.items() if k in model.state_dict() and model.state_dict()[k].shape == v.shape
+        }
         model.load_state_dict(fitting, strict=False)
     target = model.state_dict()
     taken = {key for key, value in target.items() if key in before and before[key].shape == value.shape}

@@ -42,7 +42,9 @@ def scale_width(c2: float, graph: Graph) -> int:
     return math.ceil(min(c2, graph.max_channels) * graph.width / 8) * 8
 
 
-def resolve(row: Row, spec: ModuleSpec, inputs: Sequence[Channels], repeats: int, graph: Graph, legacy: bool) -> Resolved:
+def resolve(
+    row: Row, spec: ModuleSpec, inputs: Sequence[Channels], repeats: int, graph: Graph, legacy: bool
+) -> Resolved:
     """Resolve one row of a registered module.
 
     Args:
@@ -70,8 +72,10 @@ def resolve(row: Row, spec: ModuleSpec, inputs: Sequence[Channels], repeats: int
     c2 = _output_channels(row, spec, channels, values, args)
     outer = 1 if "n" in spec.roles else repeats
     if outer > 1 and c2 != (channels[0] if spec.emits == "tensor" else tuple(channels)):
-        raise GraphError(f"{row.where}: {row.module} cannot repeat {outer} times: it turns {list(channels)} channels "
-                         f"into {c2}, and its constructor has no n.")
+        raise GraphError(
+            f"{row.where}: {row.module} cannot repeat {outer} times: it turns {list(channels)} channels "
+            f"into {c2}, and its constructor has no n."
+        )
     return Resolved(args, outer, c2)
 
 
@@ -83,16 +87,22 @@ def input_channels(row: Row, spec: ModuleSpec, inputs: Sequence[Channels]) -> tu
     """
     levels = [channels for channels in inputs if isinstance(channels, tuple)]
     if levels and len(inputs) > 1:
-        raise GraphError(f"{row.where}: {row.module} reads layers {list(row.source)}, one of which emits "
-                         f"{len(levels[0])} levels; such a layer is read alone, or level by level through Index rows.")
+        raise GraphError(
+            f"{row.where}: {row.module} reads layers {list(row.source)}, one of which emits "
+            f"{len(levels[0])} levels; such a layer is read alone, or level by level through Index rows."
+        )
     flat = levels[0] if levels else tuple(c for c in inputs if isinstance(c, int))
     if "ch" in spec.roles:
         if len(row.source) == 1 and not levels:
-            raise GraphError(f"{row.where}: {row.module} takes several levels, but from {row.source[0]} is one feature "
-                             "map; expected a list such as [15, 18, 21].")
+            raise GraphError(
+                f"{row.where}: {row.module} takes several levels, but from {row.source[0]} is one feature "
+                "map; expected a list such as [15, 18, 21]."
+            )
         return flat
     if len(flat) > 1 and spec.roles:
-        raise GraphError(f"{row.where}: {row.module} takes one feature map, but receives {len(flat)}; pick one of them.")
+        raise GraphError(
+            f"{row.where}: {row.module} takes one feature map, but receives {len(flat)}; pick one of them."
+        )
     return flat
 
 
@@ -108,8 +118,10 @@ def _fill(row: Row, spec: ModuleSpec, graph: Graph) -> dict[str, Any]:
     by_name = {p.name: p for p in spec.parameters if p in free or p.role in FROM_YAML}
     for name, value in row.named.items():
         if name not in by_name:
-            raise GraphError(f"{row.where}: {row.module} has no argument {name!r}.{did_you_mean(str(name), by_name)} "
-                             f"Signature: {spec.signature}.")
+            raise GraphError(
+                f"{row.where}: {row.module} has no argument {name!r}.{did_you_mean(str(name), by_name)} "
+                f"Signature: {spec.signature}."
+            )
         key = by_name[name].role or name
         if key in filled:
             raise GraphError(f"{row.where}: {row.module} is given {name!r} twice, by position and by name.")
@@ -137,8 +149,9 @@ def _literal(value: Any, parameter: Parameter, graph: Graph) -> Any:
 
 def _scaled_c2(row: Row, spec: ModuleSpec, c2: Any, graph: Graph) -> int:
     if isinstance(c2, bool) or not isinstance(c2, int | float) or c2 <= 0:
-        raise GraphError(f"{row.where}: {row.module}: channels {c2!r}, expected a positive number. "
-                         f"Signature: {spec.signature}.")
+        raise GraphError(
+            f"{row.where}: {row.module}: channels {c2!r}, expected a positive number. Signature: {spec.signature}."
+        )
     return scale_width(c2, graph)
 
 
@@ -152,8 +165,10 @@ def _output_channels(
     if spec.emits == "levels":
         if "ch" in spec.roles:
             return (values["c2"],) * len(channels) if "c2" in values else channels
-        raise GraphError(f"{row.where}: {row.module} emits several levels from one feature map, so it needs a "
-                         "classmethod out_channels(*args) that returns the channels of each.")
+        raise GraphError(
+            f"{row.where}: {row.module} emits several levels from one feature map, so it needs a "
+            "classmethod out_channels(*args) that returns the channels of each."
+        )
     if "nc" in spec.roles:
         return channels[-1]
     if "c2" in values:

@@ -63,7 +63,9 @@ def read_graph(yaml: object, check_name: Callable[[str], str | None] | None = No
     file = str(yaml.get("yaml_file") or "model YAML")
     for key in ("backbone", "head"):
         if not isinstance(yaml.get(key), Sequence) or isinstance(yaml.get(key), str):
-            raise GraphError(f"{file}: {key}: found {yaml.get(key)!r}, expected a list of [from, repeats, module, args].")
+            raise GraphError(
+                f"{file}: {key}: found {yaml.get(key)!r}, expected a list of [from, repeats, module, args]."
+            )
     rows: list[Row] = []
     for section in ("backbone", "head"):
         for number, row in enumerate(yaml[section], 1):

@@ -38,7 +38,9 @@ class MyGate(nn.Module):
 """
 
 
-def run(*arguments: str, cwd: Path | None = None, check: bool = True, program=("-m", "lwyolo")) -> subprocess.CompletedProcess:
+def run(
+    *arguments: str, cwd: Path | None = None, check: bool = True, program=("-m", "lwyolo")
+) -> subprocess.CompletedProcess:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
         [sys.executable, *program, *arguments],
@@ -154,7 +156,9 @@ def test_a_yaml_with_code_in_its_activation_is_refused_and_nothing_runs(capsys, 
     evil = tmp_path / "yolov8n-evil.yaml"
     evil.write_text(f"activation: __import__('os').system('touch {target}')\n{text}")
 
-    assert "is refused: expected a class of torch.nn with literal arguments" in message(capsys, "train", "--yaml", str(evil), "--info")
+    assert "is refused: expected a class of torch.nn with literal arguments" in message(
+        capsys, "train", "--yaml", str(evil), "--info"
+    )
     assert not target.exists()
 
 
@@ -203,7 +207,9 @@ def test_info_tells_two_copies_of_ultralytics_apart(tmp_path):
     assert f"another copy, not used: {tmp_path / 'ultralytics'}" in out
 
 
-def test_a_module_of_the_users_own_trains_from_the_command_line_and_its_checkpoint_opens_elsewhere(tmp_path, monkeypatch):
+def test_a_module_of_the_users_own_trains_from_the_command_line_and_its_checkpoint_opens_elsewhere(
+    tmp_path, monkeypatch
+):
     (tmp_path / "my_modules.py").write_text(MINE)
     (tmp_path / "mine.yaml").write_text(
         "nc: 6\nscales: {n: [0.33, 0.25, 1024]}\nbackbone:\n"
@@ -218,7 +224,12 @@ def test_a_module_of_the_users_own_trains_from_the_command_line_and_its_checkpoi
     )  # fmt: skip
     folder = tmp_path / "runs" / "mine"
     (tmp_path / "my_modules.py").unlink()
-    opened = run("-c", f"from ultralytics import YOLO; print(YOLO({str(folder / 'weights/best.pt')!r}).model.model[5])", program=(), cwd=tmp_path / "demo")
+    opened = run(
+        "-c",
+        f"from ultralytics import YOLO; print(YOLO({str(folder / 'weights/best.pt')!r}).model.model[5])",
+        program=(),
+        cwd=tmp_path / "demo",
+    )
     report = run("report", str(folder)).stdout
 
     assert "MyGate()" in opened.stdout

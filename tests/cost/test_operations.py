@@ -6,8 +6,8 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 from lwyolo.cost import Work, op_cost, profile
 from lwyolo.cost.operations import FORMULAS
@@ -42,7 +42,7 @@ CONVOLUTIONS = {
     "depthwise": (nn.Conv2d(C, C, 3, padding=1, groups=C), H * W * C * 9),
     "transposed": (nn.ConvTranspose2d(C, 6, 2, 2), H * W * C * 6 * 4),
     "transposed, grouped": (nn.ConvTranspose2d(C, 6, 3, 2, 1, output_padding=1, groups=2), H * W * C * 3 * 9),
-    "functional": (Call(lambda x, w: F.conv2d(x, w, padding=1), (6, C, 3, 3)), H * W * 6 * C * 9),
+    "functional": (Call(lambda x, w: functional.conv2d(x, w, padding=1), (6, C, 3, 3)), H * W * 6 * C * 9),
 }
 
 
@@ -61,7 +61,7 @@ def test_convolution_of_every_dimension(device):
 PRODUCTS = {
     "linear of vectors": (nn.Linear(10, 7), 2 * 8 * 12 * 10 * 7),
     "linear without bias": (nn.Linear(10, 7, bias=False), 2 * 8 * 12 * 10 * 7),
-    "functional linear": (Call(lambda x, w: F.linear(x, w), (7, 10)), 2 * 8 * 12 * 10 * 7),
+    "functional linear": (Call(lambda x, w: functional.linear(x, w), (7, 10)), 2 * 8 * 12 * 10 * 7),
     "matmul": (Call(lambda x: x @ x.transpose(-1, -2)), 2 * 8 * 12 * 10 * 12),
     "matmul with a shared operand": (Call(lambda x, w: x @ w, (10, 3)), 2 * 8 * 12 * 10 * 3),
     "bmm": (Call(lambda x: torch.bmm(x[0], x[0].mT)), 8 * 12 * 10 * 12),
@@ -77,7 +77,7 @@ PRODUCTS = {
     ),
     "tensordot": (Call(lambda x, w: torch.tensordot(x, w, dims=2), (12, 10, 3)), 2 * 8 * 12 * 10 * 3),
     "unfolded convolution": (
-        Call(lambda x, w: w @ F.unfold(x, 3, padding=1), (6, 8 * 9)),
+        Call(lambda x, w: w @ functional.unfold(x, 3, padding=1), (6, 8 * 9)),
         2 * 12 * 10 * 6 * 8 * 9,
     ),
 }
@@ -100,7 +100,7 @@ HEADS, N, D = 4, 30, 16
 
 @pytest.mark.parametrize("device", ["meta", "cpu"])
 def test_attention_is_one_operator_that_never_holds_its_scores(device):
-    module = Call(lambda x: F.scaled_dot_product_attention(x, x[:, :, :20], x[:, :, :20]))
+    module = Call(lambda x: functional.scaled_dot_product_attention(x, x[:, :, :20], x[:, :, :20]))
 
     attention = profile(module, input_shape=(B, HEADS, N, D), device=device)
 
@@ -174,12 +174,12 @@ ELEMENTWISE = {
     "sum": (lambda x: x + x, 1),
     "sum in place": (lambda x: x.clone().add_(1), 1),
     "quotient": (lambda x: x / 3, 1),
-    "relu": (F.relu, 1),
-    "leaky relu": (F.leaky_relu, 2),
+    "relu": (functional.relu, 1),
+    "leaky relu": (functional.leaky_relu, 2),
     "sigmoid": (torch.sigmoid, 4),
-    "silu": (F.silu, 5),
-    "hardswish": (F.hardswish, 5),
-    "gelu": (F.gelu, 5),
+    "silu": (functional.silu, 5),
+    "hardswish": (functional.hardswish, 5),
+    "gelu": (functional.gelu, 5),
     "softmax": (lambda x: x.softmax(1), 5),
     "mean": (lambda x: x.mean((2, 3)), 1),
     "variance": (lambda x: x.var(1), 4),
@@ -193,7 +193,7 @@ ELEMENTWISE = {
     "bilinear": (nn.Upsample(scale_factor=2, mode="bilinear"), 4 * 2 * 4),
     "concatenation": (lambda x: torch.cat([x, x], 1), 0),
     "shuffle": (nn.PixelShuffle(2), 0),
-    "padding": (lambda x: F.pad(x, (1, 1, 1, 1)), 0),
+    "padding": (lambda x: functional.pad(x, (1, 1, 1, 1)), 0),
     "comparison": (lambda x: x > 0, 1),
 }
 
@@ -215,7 +215,8 @@ def test_integer_arithmetic_is_no_floating_point_operation():
 @pytest.mark.parametrize(("mode", "neighbours"), [("bilinear", 4), ("nearest", 0)])
 def test_grid_sample(mode, neighbours):
     module = Call(
-        lambda x, grid: F.grid_sample(x, grid.expand(B, -1, -1, -1), mode=mode, align_corners=False), (1, 5, 6, 2)
+        lambda x, grid: functional.grid_sample(x, grid.expand(B, -1, -1, -1), mode=mode, align_corners=False),
+        (1, 5, 6, 2),
     )
 
     assert B * C * 30 * 2 * neighbours == cost(module, B, C, H, W).flops

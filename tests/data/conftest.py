@@ -39,7 +39,7 @@ def yolo_set() -> Callable[..., Path]:
                 content = text if isinstance(text, bytes) else text.encode()
                 (folder / "labels" / f"{name}.txt").write_bytes(content)
         content = {"train": "images/train", "val": "images/val", "names": ["defect", "rust", "defect"], **keys}
-        (folder / "data.yaml").write_text(yaml.safe_dump(content))
+        (folder / "data.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
         return folder / "data.yaml"
 
     return write

@@ -51,7 +51,12 @@ def test_a_box_is_that_of_the_pixels_that_changed(angle):
     left, top, right, bottom = sketch.paste(picture, patch, (60, 110), 0.5, angle)
     rows, columns = np.nonzero((picture != before).any(axis=2))
 
-    assert np.abs(np.array([left, top, right, bottom]) - [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]).max() <= 2
+    assert (
+        np.abs(
+            np.array([left, top, right, bottom]) - [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        ).max()
+        <= 2
+    )
 
 
 def test_a_patch_outside_the_picture_has_no_box():

@@ -22,6 +22,14 @@ def tiny_run(demo, tmp_path_factory) -> Path:
 
     project = tmp_path_factory.mktemp("runs")
     YOLO("cfg/yolov8n-dyhead.yaml").train(
-        data=str(demo), epochs=2, imgsz=64, batch=4, device="cpu", workers=0, plots=False, project=str(project), name="tiny"
+        data=str(demo),
+        epochs=2,
+        imgsz=64,
+        batch=4,
+        device="cpu",
+        workers=0,
+        plots=False,
+        project=str(project),
+        name="tiny",
     )
     return project / "tiny"

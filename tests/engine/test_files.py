@@ -62,7 +62,9 @@ def test_a_list_is_no_model(tmp_path):
     with pytest.raises(GraphError) as error:
         load_model_yaml(tmp_path / "list.yaml")
 
-    assert f"{tmp_path / 'list.yaml'}: found list, expected a mapping with nc:, backbone: and head:." == str(error.value)
+    assert f"{tmp_path / 'list.yaml'}: found list, expected a mapping with nc:, backbone: and head:." == str(
+        error.value
+    )
 
 
 def test_a_broken_yaml_names_file_and_line(tmp_path):

@@ -55,7 +55,14 @@ def test_best_opens_in_stock_ultralytics_that_never_heard_of_us(tiny_run, tmp_pa
 
 def test_stock_yolo_command_predicts(tiny_run, demo, tmp_path):
     image = next((demo.parent / "images" / "val").glob("*.jpg"))
-    arguments = ["yolo", "predict", f"model={tiny_run / 'weights' / 'best.pt'}", f"source={image}", "imgsz=64", "device=cpu"]
+    arguments = [
+        "yolo",
+        "predict",
+        f"model={tiny_run / 'weights' / 'best.pt'}",
+        f"source={image}",
+        "imgsz=64",
+        "device=cpu",
+    ]
     arguments += ["save=True", f"project={tmp_path}", "name=n"]
     fresh(f"import sys; sys.argv = {arguments!r}; from ultralytics.cfg import entrypoint; entrypoint()", tmp_path)
 
@@ -93,7 +100,13 @@ def test_the_worker_of_several_gpus_builds_and_trains_in_a_fresh_interpreter(dem
     script = Path(dist.generate_ddp_file(trainer))
     try:
         root = str(Path(__file__).resolve().parents[2])
-        done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=root, env={**os.environ, "PYTHONPATH": root})
+        done = subprocess.run(
+            [sys.executable, str(script)],
+            capture_output=True,
+            text=True,
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": root},
+        )
     finally:
         script.unlink()
 
@@ -109,7 +122,9 @@ def test_callbacks_from_a_parent_process_are_not_doubled(demo, tmp_path):
     worker = DetectionTrainer(overrides={**overrides, "name": "b"}, _callbacks=parent.callbacks)
 
     def ours(trainer):
-        return {event: [f.__qualname__ for f in fs if "lwyolo" in f.__module__] for event, fs in trainer.callbacks.items()}
+        return {
+            event: [f.__qualname__ for f in fs if "lwyolo" in f.__module__] for event, fs in trainer.callbacks.items()
+        }
 
     assert ours(parent) == ours(worker)
     assert ours(parent)["on_train_end"]
@@ -170,7 +185,9 @@ def test_a_format_that_cannot_is_refused_with_the_reason(tiny_run):
 def test_a_checkpoint_without_its_package_names_it_and_installs_nothing(tiny_run, tmp_path, monkeypatch):
     lost = tmp_path / "lost.pt"
     content = (tiny_run / "weights" / "best.pt").read_bytes()
-    lost.write_bytes(_renamed(tiny_run / "weights" / "best.pt", tmp_path, b"lwyolo.modules.dyhead", b"lwtoys.modules.dyhead"))
+    lost.write_bytes(
+        _renamed(tiny_run / "weights" / "best.pt", tmp_path, b"lwyolo.modules.dyhead", b"lwtoys.modules.dyhead")
+    )
     monkeypatch.setattr("ultralytics.nn.tasks.check_requirements", lambda *a, **k: pytest.fail("tried to install"))
     with pytest.raises(PluginError) as error:
         YOLO(lost)

@@ -13,7 +13,6 @@ from ultralytics.utils import ROOT
 from lwyolo.engine import files, seam
 
 
-
 def shipped() -> list[tuple[str, str]]:
     """Every file and scale; a YAML with a TorchVision row fetches weights when built and is left out."""
     combinations = []
@@ -25,7 +24,9 @@ def shipped() -> list[tuple[str, str]]:
 
 
 SHIPPED = shipped()
-SMALLEST = [(file, scale) for file, scale in SHIPPED if scale in ("n", "") or not any((file, "n") == s for s in SHIPPED)]
+SMALLEST = [
+    (file, scale) for file, scale in SHIPPED if scale in ("n", "") or not any((file, "n") == s for s in SHIPPED)
+]
 
 
 @pytest.fixture(autouse=True)
@@ -83,12 +84,18 @@ def test_nano_weights_equal_stock_for_the_same_seed(name):
     file, scale = files.find_yaml(name)
     ours, stock = both(str(file), scale, "cpu")
 
-    assert all(torch.equal(a, b) for a, b in zip(ours[0].state_dict().values(), stock[0].state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(ours[0].state_dict().values(), stock[0].state_dict().values(), strict=True)
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", sorted({file for file, scale in SHIPPED if scale == "n"}), ids=lambda v: v.rsplit("/", 1)[-1])
+@pytest.mark.parametrize(
+    "file", sorted({file for file, scale in SHIPPED if scale == "n"}), ids=lambda v: v.rsplit("/", 1)[-1]
+)
 def test_all_nano_weights_equal_stock_for_the_same_seed(file):
     ours, stock = both(file, "n", "cpu")
 
-    assert all(torch.equal(a, b) for a, b in zip(ours[0].state_dict().values(), stock[0].state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(ours[0].state_dict().values(), stock[0].state_dict().values(), strict=True)
+    )

@@ -35,7 +35,15 @@ def toy(scale="n", head=None, **keys):
         [-1, 3, "ToyC2f", [1024, True]],
     ]
     head = head or [[[4, 6, 8], 1, "Detect", ["nc"]]]
-    return {"nc": 3, "scales": SCALES, "scale": scale, "yaml_file": "toy.yaml", "backbone": backbone, "head": head, **keys}
+    return {
+        "nc": 3,
+        "scales": SCALES,
+        "scale": scale,
+        "yaml_file": "toy.yaml",
+        "backbone": backbone,
+        "head": head,
+        **keys,
+    }
 
 
 def stock(yaml):
@@ -117,7 +125,10 @@ def test_channels_of_a_backbone_row_are_asked_before_it_is_built():
 
 def test_string_arguments_equal_to_a_local_of_the_parser_stay_strings():
     names = ["n", "act", "scale", "d", "m", "args", "ch", "legacy", "width", "c2", "save", "max_channels"]
-    modes = [build(toy(head=[[8, 1, "ToyGate", [0.5, name]], [[4, 6, 9], 1, "Detect", ["nc"]]])).model[9].mode for name in names]
+    modes = [
+        build(toy(head=[[8, 1, "ToyGate", [0.5, name]], [[4, 6, 9], 1, "Detect", ["nc"]]])).model[9].mode
+        for name in names
+    ]
 
     assert names == modes
 
@@ -176,7 +187,10 @@ def test_activation_that_is_code_is_refused_and_nothing_runs(tmp_path):
             "toy.yaml, head row 1 (layer 9): ToyNeck takes at most 1 arguments (c2), found 3: [256, 1, 2]. Signature: "
             "ToyNeck(ch, c2, n=1).",
         ),
-        ([[4, 6, 8], 1, "ToyNeck", []], "toy.yaml, head row 1 (layer 9): ToyNeck needs c2. Signature: ToyNeck(ch, c2, n=1)."),
+        (
+            [[4, 6, 8], 1, "ToyNeck", []],
+            "toy.yaml, head row 1 (layer 9): ToyNeck needs c2. Signature: ToyNeck(ch, c2, n=1).",
+        ),
         (
             [[4, 6, 80], 1, "ToyNeck", [256]],
             "toy.yaml, head row 1 (layer 9): from 80 points nowhere; expected -1, or 0 to 8.",
@@ -205,7 +219,10 @@ def test_activation_that_is_code_is_refused_and_nothing_runs(tmp_path):
             "constructor has no n.",
         ),
         ([-1, 1, "Convv", [64]], "toy.yaml, head row 1 (layer 9): unknown module 'Convv'. Did you mean Conv?"),
-        ([-1, 1, "nn.Idenity", []], "toy.yaml, head row 1 (layer 9): unknown module 'nn.Idenity'. Did you mean nn.Identity?"),
+        (
+            [-1, 1, "nn.Idenity", []],
+            "toy.yaml, head row 1 (layer 9): unknown module 'nn.Idenity'. Did you mean nn.Identity?",
+        ),
         (
             [[4, 6, 8], 1, "DyHead", [64, {"deform": "depthwse"}]],
             "toy.yaml, head row 1 (layer 9): DyHead: deform 'depthwse', expected dense or depthwise. Did you mean "

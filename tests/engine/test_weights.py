@@ -35,7 +35,9 @@ def test_same_model_takes_everything():
     report = transfer(target, source, "stock.pt")
 
     assert (report.taken, report.rows_missing) == (report.total, ())
-    assert all(torch.equal(a, b) for a, b in zip(source.state_dict().values(), target.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(source.state_dict().values(), target.state_dict().values(), strict=True)
+    )
 
 
 def test_an_inserted_row_costs_no_weights():

@@ -78,7 +78,9 @@ class ToySum(nn.Module):
 class ToyDetect(Detect):
     """A head that gates every level before the stock head; it reads `legacy` as upstream does."""
 
-    def __init__(self, nc: int = 80, gain: float = 1.0, reg_max: int = 16, end2end: bool = False, ch: tuple = ()) -> None:
+    def __init__(
+        self, nc: int = 80, gain: float = 1.0, reg_max: int = 16, end2end: bool = False, ch: tuple = ()
+    ) -> None:
         try:
             super().__init__(nc, reg_max, bool(end2end), ch)
         except TypeError:  # Ultralytics before 8.4 takes (nc, ch)

@@ -19,14 +19,26 @@ def yaml(*rows, **keys):
     [
         ([1], "model YAML: found list, expected a mapping with backbone: and head:."),
         ({"head": []}, "model YAML: backbone: found None, expected a list of [from, repeats, module, args]."),
-        (yaml([-1, 1, "Conv"]), "toy.yaml, backbone row 1 (layer 0): found [-1, 1, 'Conv'], expected [from, repeats, module, args]."),
-        (yaml([0, 1, "Conv", [8]]), "toy.yaml, backbone row 1 (layer 0): from 0 points nowhere; expected -1 (the image)."),
+        (
+            yaml([-1, 1, "Conv"]),
+            "toy.yaml, backbone row 1 (layer 0): found [-1, 1, 'Conv'], expected [from, repeats, module, args].",
+        ),
+        (
+            yaml([0, 1, "Conv", [8]]),
+            "toy.yaml, backbone row 1 (layer 0): from 0 points nowhere; expected -1 (the image).",
+        ),
         (
             yaml([-1, 1, "Conv", [8]], [3, 1, "Conv", [8]]),
             "toy.yaml, backbone row 2 (layer 1): from 3 points nowhere; expected -1, or 0 to 0.",
         ),
-        (yaml(["a", 1, "Conv", [8]]), "toy.yaml, backbone row 1 (layer 0): from 'a', expected a layer number or a list of them."),
-        (yaml([-1, 0, "Conv", [8]]), "toy.yaml, backbone row 1 (layer 0): repeats 0, expected an integer of at least 1."),
+        (
+            yaml(["a", 1, "Conv", [8]]),
+            "toy.yaml, backbone row 1 (layer 0): from 'a', expected a layer number or a list of them.",
+        ),
+        (
+            yaml([-1, 0, "Conv", [8]]),
+            "toy.yaml, backbone row 1 (layer 0): repeats 0, expected an integer of at least 1.",
+        ),
         (
             yaml([-1, 1, "Conv", 8]),
             "toy.yaml, backbone row 1 (layer 0): args 8, expected a list; Conv without arguments is written [].",

@@ -15,7 +15,13 @@ from lwyolo.spec import ModuleSpec
 
 seam.install()
 
-SCALES = {"n": [0.33, 0.25, 1024], "s": [0.33, 0.5, 1024], "m": [0.67, 0.75, 768], "l": [1.0, 1.0, 512], "x": [1.0, 1.25, 512]}
+SCALES = {
+    "n": [0.33, 0.25, 1024],
+    "s": [0.33, 0.5, 1024],
+    "m": [0.67, 0.75, 768],
+    "l": [1.0, 1.0, 512],
+    "x": [1.0, 1.25, 512],
+}
 OURS = [spec for spec in MODULES.values() if spec.cls.__module__.startswith("lwyolo.")]
 PYRAMID = [
     [-1, 1, "Conv", [64, 3, 2]],

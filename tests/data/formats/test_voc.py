@@ -112,7 +112,9 @@ def test_what_is_not_there_is_named(tmp_path, voc_set):
     with pytest.raises(DataError, match=r"splits: no train\.txt, val\.txt or test\.txt with a stem in it\."):
         read_voc(folder)
     (folder / "splits/train.txt").write_text("defective_01")
-    with pytest.raises(DataError, match=r"no image defective_01, which a split list names\. Did you mean defective_001\?"):
+    with pytest.raises(
+        DataError, match=r"no image defective_01, which a split list names\. Did you mean defective_001\?"
+    ):
         read_voc(folder)
     (folder / "splits/train.txt").write_text("defective_001")
     (folder / "annotations/defective_001.xml").unlink()

@@ -74,7 +74,9 @@ def test_real_labels_are_read_row_for_row(shared_data, tmp_path):
     content = {"path": str(folder), "train": "images/train2017", "val": "images/val2017", "names": names}
     (tmp_path / "data.yaml").write_text(yaml.safe_dump(content))
     table = read_yolo(tmp_path / "data.yaml")
-    rows = np.concatenate([np.loadtxt(f, ndmin=2) for f in sorted(Path(folder, "labels").rglob("*.txt")) if f.stat().st_size])
+    rows = np.concatenate(
+        [np.loadtxt(f, ndmin=2) for f in sorted(Path(folder, "labels").rglob("*.txt")) if f.stat().st_size]
+    )
 
     assert () == table.problems
     assert [26, 27] == np.bincount(table.image_split).tolist()
