@@ -227,7 +227,7 @@ def _check_twins(cls: type, label: str) -> None:
 
 
 def same_source(old: type, new: type) -> bool:
-    """Whether both classes come from one file: a reload, or two versions of a plugin file, whose name ends in a hash."""
+    """Whether both classes come from one file: a reload, or two versions of a plugin file (it ends in a hash)."""
 
     def source(cls: type) -> str:
         module = cls.__module__

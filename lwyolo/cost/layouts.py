@@ -8,11 +8,11 @@ from torch import Tensor
 
 
 def row_major(t: Tensor) -> bool:
-    """Whether the axes are stored in their order, gaps and expanded axes allowed: a result is then contiguous."""
+    """Whether the axes are stored in their order, with gaps at most."""
     if t.is_contiguous():
         return True
-    strides = [stride for stride, size in zip(t.stride(), t.shape, strict=True) if size > 1 and stride > 0]
-    return strides == sorted(strides, reverse=True)
+    strides = [stride for stride, size in zip(t.stride(), t.shape, strict=True) if size > 1]
+    return 0 not in strides and strides == sorted(strides, reverse=True)
 
 
 def elementwise_strides(tensors: Sequence[Tensor], shape: Sequence[int]) -> list[int]:

@@ -52,7 +52,7 @@ def _elementwise(*args: Any, result: torch.dtype | None = None, integers: bool =
             if joined is None:
                 return NotImplemented
             shape = joined
-    if all(map(row_major, tensors)):
+    if all(t.is_contiguous() and list(t.shape) == shape for t in tensors):
         return _new(numbers[0], shape, result)
     strides = elementwise_strides(tensors, shape)
     return torch.empty_strided(shape, strides, dtype=result or numbers[0].dtype, device="meta")
@@ -79,10 +79,7 @@ def _logical(*args: Any) -> Any:
 
 
 def _masked_fill(x: Tensor, mask: Tensor, value: Any) -> Any:
-    if mask.dtype != torch.bool or isinstance(value, Tensor) or not (_regular(x) and row_major(mask)):
-        return NotImplemented
-    shape = broadcast(x.shape, mask.shape)
-    return NotImplemented if shape is None else _new(x, shape)
+    return NotImplemented if isinstance(value, Tensor) or mask.dtype != torch.bool else _elementwise(x, mask)
 
 
 def _same(x: Tensor, *_: Any) -> Any:
