@@ -147,7 +147,7 @@ def _installed_files() -> Iterator[Path]:
 def _entry(
     node: ast.ClassDef, call: ast.Call, classes: dict[str, ast.ClassDef], constants: dict[str, ast.expr], file: Path
 ) -> CatalogueEntry:
-    said = {keyword.arg: _constant(keyword.value, constants) for keyword in call.keywords}
+    said = {keyword.arg: _Constants(constants).visit(keyword.value) for keyword in call.keywords}
     name = _text(said.get("name")) or node.name
     no_export = _literal(said.get("no_export"))
     opset = _literal(said.get("onnx_opset"))
@@ -156,7 +156,7 @@ def _entry(
         kind=_text(said.get("kind")) or "block",
         paper=_paper(said.get("paper"), file),
         row=_text(said.get("row")) or f"[-1, 1, {name}, []]",
-        signature=_signature(name, node, classes),
+        signature=_signature(name, node, classes, constants),
         forward=_forward(node, classes),
         doc=ast.get_docstring(node) or "",
         onnx_opset=opset if isinstance(opset, int) else 0,
@@ -166,9 +166,14 @@ def _entry(
     )
 
 
-def _constant(node: ast.expr, constants: dict[str, ast.expr]) -> ast.expr:
-    """Return what a name stands for, where the file assigns it once at its top level: a paper that two classes cite."""
-    return constants.get(node.id, node) if isinstance(node, ast.Name) else node
+class _Constants(ast.NodeTransformer):
+    """Puts what a name stands for in its place, where the file assigns it at its top level: a paper cited twice."""
+
+    def __init__(self, constants: dict[str, ast.expr]) -> None:
+        self.constants = constants
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - the name that ast.NodeTransformer calls
+        return self.constants.get(node.id, node)
 
 
 def _literal(node: ast.expr | None) -> Any:
@@ -209,19 +214,22 @@ def _method(node: ast.ClassDef, name: str, classes: dict[str, ast.ClassDef]) -> 
     return None
 
 
-def _signature(name: str, node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> str:
+def _signature(
+    name: str, node: ast.ClassDef, classes: dict[str, ast.ClassDef], constants: dict[str, ast.expr]
+) -> str:
     init = _method(node, "__init__", classes)
     if isinstance(init, str):
         return MISSING
-    return f"{name}({', '.join(_parameters(init.args)) if init else ''})"
+    return f"{name}({', '.join(_parameters(init.args, constants)) if init else ''})"
 
 
-def _parameters(arguments: ast.arguments) -> Iterator[str]:
+def _parameters(arguments: ast.arguments, constants: dict[str, ast.expr]) -> Iterator[str]:
     positional = [*arguments.posonlyargs, *arguments.args]
     required: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
     pairs = [*zip(positional, [*required, *arguments.defaults], strict=True)][1:]
     for parameter, default in [*pairs, *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]:
-        yield parameter.arg if default is None else f"{parameter.arg}={ast.unparse(default)}"
+        value = None if default is None else ast.unparse(_Constants(constants).visit(default))
+        yield parameter.arg if value is None else f"{parameter.arg}={value}"
 
 
 def _forward(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> str:

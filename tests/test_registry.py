@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from torch import Tensor, nn
 
-from lwyolo.errors import RegistrationError, UnknownNameError
-from lwyolo.registry import MODULES, Registry, read_parameters, register_module
+from lwyolo.errors import PluginError, RegistrationError, UnknownNameError
+from lwyolo.registry import MODULES, Registry, load_entry_points, read_parameters, register_module
 from lwyolo.spec import Paper
 
 PAPER = Paper(title="A toy", venue="Tests", year=2026, url="https://example.org")
@@ -129,3 +129,20 @@ def test_constructor_with_star_args_is_refused():
 
     with pytest.raises(RegistrationError, match="takes \\*args"):
         read_parameters(Toy)
+
+
+def test_a_plugin_that_cannot_be_loaded_is_named_with_its_package(monkeypatch):
+    class Point:
+        name, value, dist = "blocks", "lwtoys.blocks", type("Dist", (), {"name": "lwtoys"})()
+
+        def load(self):
+            raise ModuleNotFoundError("No module named 'lwtoys'")
+
+    monkeypatch.delenv("LWYOLO_NO_ENTRY_POINTS")
+    monkeypatch.setattr("lwyolo.registry.entry_points", lambda group: [Point()] if group == "lwyolo.modules" else [])
+    with pytest.raises(PluginError) as error:
+        load_entry_points()
+
+    assert (
+        "plugin 'blocks' (lwtoys.blocks) of package lwtoys cannot be loaded: ModuleNotFoundError: No module named 'lwtoys'"
+    ) == str(error.value)

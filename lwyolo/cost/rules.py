@@ -140,7 +140,7 @@ def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
 
 def _stack(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     first = tensors[0]
-    if len({t.shape for t in tensors}) > 1 or not _regular(*tensors):
+    if len({t.shape for t in tensors}) > 1 or not _same_float(*tensors):
         return NotImplemented
     axis = dim % (first.dim() + 1)
     return _new(first, (*first.shape[:axis], len(tensors), *first.shape[axis:]))

@@ -24,9 +24,9 @@ NAMES = {0: "defect", 1: "rust", 2: "uninstalled", 3: "burn", 4: "defect", 5: "d
 SAMPLES = {"pin": [0, 1, 2], "insulator": [3, 4, 5]}
 SHARES = {"train": 0.7, "test": 0.2, "val": 0.1}
 BACKGROUND_SHARE = 0.06
-HEALTHY_SHARE = 0.06
-PIN_SIDE = (0.1, 0.23)
-STRING_LENGTH = (0.18, 0.27)
+HEALTHY_SHARE = 0.05
+PIN_SIDE = (0.12, 0.25)
+STRING_LENGTH = (0.22, 0.36)
 OVERSAMPLE = 2
 
 

@@ -115,6 +115,9 @@ CASES = {
     "cat": lambda: torch.cat([X, X[:, 2:]], 1),
     "cat of permuted sequences": lambda: torch.cat([X[0].mT, X[0].mT], 1),
     "stack": lambda: torch.stack([X, X], -1),
+    "stack of permuted and expanded": lambda: torch.stack(
+        [PERMUTED, X[:, :1, :, :1].expand(2, 4, 4, 6)[:, :, :1].expand(2, 4, 5, 6)], 1
+    ),
     "softmax": lambda: X.softmax(1),
     "softmax of a permuted operand": lambda: X.transpose(1, 2).softmax(1),
     "batch norm": lambda: functional.batch_norm(X, *[torch.empty(6, device=META)] * 2),
@@ -179,7 +182,7 @@ def test_operands_that_do_not_fit_fail_with_the_message_of_torch(wrong):
         assert expected == message()
 
 
-def test_first_profile_of_a_detector_imports_neither_compiler_nor_algebra(tmp_path):
+def test_first_profile_of_a_detector_imports_neither_compiler_nor_algebra():
     """torch._dynamo and sympy take 1.7 s to import, twenty times what a profile takes."""
     program = (
         "import sys; from lwyolo.cost import profile; from ultralytics.nn.tasks import DetectionModel\n"

@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lwyolo.data.convert import convert
 from lwyolo.data.index import IMAGE_SUFFIXES, DataConfig, datasets_folder, image_files, label_file, read_data_yaml
 from lwyolo.errors import DataError
 
@@ -229,3 +230,11 @@ def test_any_yaml_is_read_or_refused_with_a_reason(tmp_path_factory, content):
         outcome = str(error)
 
     assert isinstance(outcome, DataConfig) or outcome.startswith(f"{file}: ")
+
+
+def test_the_yaml_of_cplid_names_what_the_conversion_writes(root, shared_data, tmp_path):
+    written = read_data_yaml(convert(shared_data / "cplid640", tmp_path / "cplid"))
+    shutil.copy(root / "datasets/cplid.yaml", tmp_path)
+    shipped = read_data_yaml(tmp_path / "cplid.yaml")
+
+    assert (written.names, written.sources) == (shipped.names, shipped.sources)

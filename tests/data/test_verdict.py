@@ -106,14 +106,15 @@ row = st.builds(
     st.sampled_from(["0", "1", "2", "3", "-1", "1.0", "1.5", "-0.005", "inf", "a"]),
     st.lists(number, min_size=0, max_size=9),
 )
-near = st.sampled_from(["0", "0.5", "1", "1.005", "-0.005", "-0", "0.1", "0.2", "0.3", "0.30"])
+values = st.sampled_from(["0", "0.5", "1", "1.01", "1.0101", "-0.01", "-0.0101", "-0", "0.1", "0.2", "0.3", "0.30"])
+corner = st.sampled_from(["0.1", "0.5"])
 
 
-def rows_of(*lengths: int) -> st.SearchStrategy[str]:
-    """Rows whose values are mostly legal, with few enough of them that equal rows are common."""
+def rows_of(value: st.SearchStrategy[str], *lengths: int) -> st.SearchStrategy[str]:
+    """Rows of mostly legal values, few enough of them that equal rows and equal boxes of polygons are common."""
     return st.sampled_from(lengths).flatmap(
         lambda n: st.builds(
-            lambda cls, values: f"{cls} " + " ".join(values), st.integers(0, 2), st.lists(near, min_size=n, max_size=n)
+            lambda cls, drawn: f"{cls} " + " ".join(drawn), st.integers(0, 2), st.lists(value, min_size=n, max_size=n)
         )
     )
 
@@ -131,7 +132,11 @@ def file_of(line: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-file = st.one_of(file_of(rows_of(4)), file_of(rows_of(6, 8)), file_of(st.one_of(row, rows_of(4), rows_of(6))))
+file = st.one_of(
+    file_of(rows_of(values, 4)),
+    file_of(rows_of(corner, 6, 8)),
+    file_of(st.one_of(row, rows_of(values, 4), rows_of(values, 6))),
+)
 
 
 @pytest.fixture(scope="module")

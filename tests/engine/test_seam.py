@@ -340,3 +340,16 @@ def test_custom_head_keeps_the_loss_and_the_class_of_detect():
 def test_inplace_forced_at_load_changes_no_registered_module():
     for spec in MODULES.values():
         assert not hasattr(spec.cls, "inplace")
+
+
+def test_an_unknown_version_warns_once_and_builds(monkeypatch):
+    warnings = []
+    monkeypatch.setattr(seam.ultralytics.utils.LOGGER, "warning", warnings.append)
+    monkeypatch.setattr(parser, "KNOWN_SHAPES", {})
+    seam.uninstall()
+    seam.install()
+    seam.install()
+
+    assert 1 == len(warnings)
+    assert "is not among the tested versions (8.3.100 to 8.4.190)" in warnings[0]
+    assert 3 == build(toy()).model[-1].nc
