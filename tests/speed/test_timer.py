@@ -1,85 +1,82 @@
-"""Timing with a clock that the test moves, so that every figure is exact."""
+"""Timing with a clock that the test sets: every figure is exact."""
 
 from __future__ import annotations
 
-import copy
-
 import pytest
-import torch
-from torch import nn
 
-from lwyolo.speed.latency import measure_latency
-from lwyolo.speed.timer import time_passes
+from lwyolo.speed.timer import Timing, time_passes
 
 
-class Clock:
-    """Advances by the next of the given durations, in ms, with each pass."""
+class FakeDevice:
+    """Passes of given lengths in seconds; the last length repeats. The clock moves when the device is waited for."""
 
-    def __init__(self, *durations: float) -> None:
-        self.durations, self.now, self.passes = list(durations), 0.0, 0
+    def __init__(self, *lengths: float):
+        self.lengths = list(lengths)
+        self.now = self.pending = 0.0
+        self.runs = 0
 
-    def run(self) -> None:
-        self.now += self.durations[min(self.passes, len(self.durations) - 1)] / 1e3
-        self.passes += 1
+    def run(self):
+        self.pending += self.lengths[min(self.runs, len(self.lengths) - 1)]
+        self.runs += 1
 
-    def __call__(self) -> float:
+    def synchronise(self):
+        self.now, self.pending = self.now + self.pending, 0.0
+
+    def clock(self):
         return self.now
 
-
-def test_warm_up_is_not_timed():
-    clock = Clock(900, 500, 100, 100, 100, 10)
-    timing = time_passes(clock.run, passes=50, budget_s=100, clock=clock)
-
-    assert [10.0] * 50 == pytest.approx(list(timing.passes_ms))
-    assert 55 == clock.passes
+    def time(self, **options):
+        return time_passes(self.run, synchronise=self.synchronise, clock=self.clock, **options)
 
 
-def test_median_and_p90_are_of_single_passes():
-    clock = Clock(10, 10, 10, *range(1, 101))
-    timing = time_passes(clock.run, passes=100, clock=clock)
+def test_steady_passes_need_three_to_warm_up():
+    device = FakeDevice(0.010)
 
-    assert 50.5 == pytest.approx(timing.median_ms)
-    assert 90.1 == pytest.approx(timing.p90_ms)
+    timing = device.time()
 
-
-def test_warm_up_ends_although_nothing_is_steady():
-    clock = Clock(*(1 + i % 2 for i in range(100)))
-    time_passes(clock.run, passes=50, clock=clock)
-
-    assert 70 == clock.passes
+    assert (3, 50, 53) == (timing.warm_up, len(timing.passes_ms), device.runs)
+    assert (10.0, 10.0, None) == (pytest.approx(timing.median_ms), pytest.approx(timing.p90_ms), timing.reason)
 
 
-def test_what_takes_too_long_gets_no_figure_but_the_reason():
-    clock = Clock(2100)
-    timing = time_passes(clock.run, passes=50, budget_s=20, clock=clock)
+def test_slow_first_passes_are_warmed_away():
+    timing = FakeDevice(2.0, 0.5, 0.030, 0.020, 0.0105, 0.010, 0.010, 0.010).time(budget_s=1000)
 
-    assert (None, None) == (timing.median_ms, timing.p90_ms)
+    assert 7 == timing.warm_up
+    assert [pytest.approx(10.0)] * 50 == list(timing.passes_ms)
+
+
+def test_warm_up_of_a_restless_device_ends():
+    timing = FakeDevice(*[0.010, 0.020] * 40).time()
+
+    assert (20, 50) == (timing.warm_up, len(timing.passes_ms))
+
+
+def test_each_pass_ends_when_the_device_is_done():
+    """Without waiting, the clock would not move at all."""
+    assert 4.0 == pytest.approx(FakeDevice(0.004).time().median_ms)
+
+
+def test_median_and_ninetieth_percentile_of_all_passes():
+    timing = Timing(tuple(float(ms) for ms in range(1, 51)), warm_up=3)
+
+    assert (25.5, 45.1) == (timing.median_ms, pytest.approx(timing.p90_ms))
+
+
+def test_passes_beyond_the_budget_are_not_started():
+    device = FakeDevice(3.0, 2.1)
+
+    timing = device.time()
+
+    assert (None, None, 2) == (timing.median_ms, timing.p90_ms, device.runs)
     assert "one pass took 2100 ms; 50 passes exceed the budget of 20 s" == timing.reason
-    assert 2 == clock.passes
 
 
-def test_the_device_is_waited_for_around_each_pass():
-    calls: list[str] = []
-    clock = Clock(1)
-
-    def run() -> None:
-        clock.run()
-        calls.append("run")
-
-    time_passes(run, passes=50, clock=clock, synchronise=lambda: calls.append("wait"))
-
-    assert ["wait", "run", "wait"] * 53 == calls
+def test_slow_first_pass_alone_does_not_exceed_the_budget():
+    assert 50 == len(FakeDevice(5.0, 0.01).time().passes_ms)
 
 
-def test_a_measurement_changes_neither_the_model_nor_the_random_state():
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout()).train()
-    before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
-    latency = measure_latency(model, (32, 48), passes=50)
+def test_passes_that_become_slow_are_given_up():
+    timing = FakeDevice(*[0.1] * 13, 15.0).time()
 
-    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
-    assert model.training
-    assert torch.equal(state, torch.get_rng_state())
-    assert ((32, 48), 1, 50, False, "cpu", None) == (
-        latency.imgsz, latency.batch, latency.passes, latency.fused, latency.device, latency.reason,
-    )  # fmt: skip
-    assert latency.p90_ms >= latency.median_ms > 0
+    assert () == timing.passes_ms
+    assert "13 of 50 passes took 46 s; the budget is 20 s" == timing.reason
