@@ -23,6 +23,7 @@ class Call:
     path: str
     module: nn.Module
     calls: int = 0
+    inputs: tuple[Shape, ...] = ()
     outputs: tuple[Shape, ...] = ()
     children: dict[str, Call] = field(default_factory=dict)
 
@@ -57,12 +58,13 @@ class CallTree:
             for handle in handles:
                 handle.remove()
 
-    def _enter(self, module: nn.Module, _: Any) -> None:
+    def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         self._stack.append(self.current)
         if module is not self.root.module:
             path = self._path(module)
             self.current = self.current.children.setdefault(path, Call(path, module))
         self.current.calls += 1
+        self.current.inputs = tuple(_shapes(list(args)))
 
     def _leave(self, module: nn.Module, _: Any, output: Any) -> None:
         self.current.outputs = tuple(_shapes(output))

@@ -122,8 +122,10 @@ def _run(model: nn.Module, inputs: Inputs, tree: CallTree, mode: ShapeMode) -> A
 def _why(model: nn.Module, inputs: Inputs, tree: CallTree, error: Exception) -> str:
     """Say where a pass failed, and what helps."""
     shapes = ", ".join(str(tuple(t.shape)) for t in tensors_in(inputs))
-    where = f" in {tree.current.path}" if tree.current.path else ""
-    first, *_ = str(error).splitlines() or [""]
+    at = tree.current
+    given = ", ".join(str(shape) for shape in at.inputs)
+    where = f" in {at.path} ({type(at.module).__name__}), given {given}" if at.path else ""
+    cause = " ".join(str(error).split())[:300]
     hint = ""
     stride = getattr(model, "stride", None)
     step = int(stride.max()) if isinstance(stride, Tensor) and not stride.is_meta else 0
@@ -132,5 +134,5 @@ def _why(model: nn.Module, inputs: Inputs, tree: CallTree, error: Exception) -> 
         hint = f" Image sides must be multiples of {step}."
     elif "meta" in str(error).lower():
         hint = " Where the graph depends on numbers, or an operator has no meta kernel, device='cpu' runs it for real."
-    what = f"{type(error).__name__}: {first.rstrip('.')}."
+    what = f"{type(error).__name__}: {cause.rstrip('.')}."
     return f"{type(model).__name__} on an input of shape {shapes} fails{where}: {what}{hint}"

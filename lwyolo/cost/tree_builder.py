@@ -76,7 +76,7 @@ def _layers(root: Call, own: dict[Call, Sums], params: dict[Call, int]) -> Itera
     """One row for each module that the model calls, and one for what it does itself, if anything."""
     yield from (_layer(call, own, params) for call in root.children.values())
     if root in own or params.get(root) or not root.children:
-        alone = Call(root.path, root.module, root.calls, root.outputs)
+        alone = Call(root.path, root.module, root.calls, outputs=root.outputs)
         kind = OUTSIDE if root.children else type(root.module).__name__
         yield _layer(alone, {alone: own.get(root, Sums())}, {alone: params.get(root, 0)}, kind)
 

@@ -104,7 +104,11 @@ def label_file(image: Path) -> Path:
 
 
 def datasets_folder() -> Path:
-    """Return the folder where Ultralytics looks for a relative root, from its settings file."""
+    """Return the folder where Ultralytics looks for a relative root, from its settings file; else the working folder.
+
+    Raises:
+        DataError: The settings file does not say.
+    """
     loaded = sys.modules.get("ultralytics.utils")
     if loaded is not None:
         return Path(loaded.DATASETS_DIR)
@@ -113,7 +117,10 @@ def datasets_folder() -> Path:
     for home in (Path(h) for h in homes if h):
         settings = home / "Ultralytics" / "settings.json"
         if settings.is_file():
-            return Path(json.loads(settings.read_text(encoding="utf-8"))["datasets_dir"])
+            try:
+                return Path(json.loads(settings.read_text(encoding="utf-8"))["datasets_dir"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(f"{settings}: no datasets_dir in it, which a relative path: needs.") from error
     return Path.cwd()
 
 

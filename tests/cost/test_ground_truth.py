@@ -90,7 +90,23 @@ def test_meta_device_and_cpu_agree_on_everything(stock, name, fused):
 @pytest.mark.parametrize("fused", [None, True])
 @pytest.mark.parametrize(
     "name",
-    ["yolov3-tiny", "yolov5n", "yolov6n", "yolov8n", "yolov8n-ghost", "yolov8n-p2", "yolov9t", "yolov9c", "yolov10n", "yolov10s", "yolo11n", "yolo12n", "yolo26n", "rtdetr-l", "yolov8n-rtdetr"],
+    [
+        "yolov3-tiny",
+        "yolov5n",
+        "yolov6n",
+        "yolov8n",
+        "yolov8n-ghost",
+        "yolov8n-p2",
+        "yolov9t",
+        "yolov9c",
+        "yolov10n",
+        "yolov10s",
+        "yolo11n",
+        "yolo12n",
+        "yolo26n",
+        "rtdetr-l",
+        "yolov8n-rtdetr",
+    ],
 )
 def test_meta_device_and_cpu_agree_on_further_detectors(stock, name, fused):
     model = stock(name)

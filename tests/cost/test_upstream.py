@@ -9,8 +9,10 @@ import pytest
 from lwyolo.cost.upstream import ultralytics_gflops
 
 
-@pytest.mark.parametrize("name", ["yolov8n", "yolo26n"])
-@pytest.mark.parametrize("imgsz", [640, (320, 640)])
+@pytest.mark.parametrize(
+    ("name", "imgsz"),
+    [("yolov8n", 640), ("yolov8n", (320, 640)), pytest.param("yolo26n", 640, marks=pytest.mark.slow)],
+)
 def test_figure_is_that_of_ultralytics(stock, name, imgsz):
     from ultralytics.utils.torch_utils import get_flops
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,8 +145,10 @@ def test_a_data_yaml_is_resolved_as_ultralytics_resolves_it(tmp_path, yolo_set, 
     from ultralytics.data.utils import check_det_dataset
 
     monkeypatch.chdir(tmp_path)
+    for module in ("ultralytics.utils", "ultralytics.data.utils"):
+        monkeypatch.setattr(f"{module}.DATASETS_DIR", tmp_path / "sets")
     folder = tmp_path / "set"
-    (datasets_folder() / "elsewhere/images/val").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "sets/elsewhere/images/val").mkdir(parents=True)
     (tmp_path / "images/val").mkdir(parents=True)  # `path: .` is the working folder, not that of the YAML
     keys = {key: value.format(folder=folder) if key == "path" else value for key, value in keys.items()}
     file = yolo_set(folder, {"train/a": "", "val/b": ""}, **keys)
@@ -183,6 +186,19 @@ def test_images_are_listed_as_ultralytics_lists_them(tmp_path, yolo_set, sources
     expected = dataset.get_img_files([str(source) for source in config.sources["train"]])
 
     assert expected == [str(image) for image in image_files(config, "train")]
+
+
+def test_the_folder_of_data_sets_is_that_of_ultralytics_settings_where_it_is_not_loaded(tmp_path, monkeypatch):
+    (tmp_path / "Ultralytics").mkdir()
+    (tmp_path / "Ultralytics/settings.json").write_text('{"datasets_dir": "/data/sets"}')
+    monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path))
+    monkeypatch.delitem(sys.modules, "ultralytics.utils", raising=False)
+
+    assert Path("/data/sets") == datasets_folder()
+
+    (tmp_path / "Ultralytics/settings.json").write_text("{")
+    with pytest.raises(DataError, match=r"settings\.json: no datasets_dir in it, which a relative path: needs"):
+        datasets_folder()
 
 
 def test_suffixes_are_those_of_ultralytics():

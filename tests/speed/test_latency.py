@@ -45,15 +45,18 @@ def test_record_says_how_it_was_measured():
     )  # fmt: skip
 
 
-def test_copy_runs_fused_in_evaluation_and_without_gradients(monkeypatch):
-    runs = []
+@pytest.fixture
+def one_pass(monkeypatch):
+    """Run a single pass and take 1 ms for it."""
 
     def once(run, **_):
         run()
-        runs.append(run.__closure__)
         return Timing((1.0,), 3)
 
     monkeypatch.setattr(latency, "time_passes", once)
+
+
+def test_copy_runs_without_gradients_on_an_image_of_its_channels(one_pass):
     seen: list[object] = []
     model = Tiny(channels=1)
     model.forward = lambda x: seen.append((tuple(x.shape), torch.is_inference_mode_enabled()))
@@ -76,7 +79,7 @@ def test_model_and_random_state_stay_as_they_are():
     assert torch.equal(random_state, torch.get_rng_state())
 
 
-def test_stock_detector_is_fused_on_the_copy_only():
+def test_stock_detector_is_fused_on_the_copy_only(one_pass):
     from ultralytics.nn.tasks import DetectionModel
 
     model = DetectionModel("yolov8n.yaml", verbose=False)

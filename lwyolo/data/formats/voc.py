@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from lwyolo.data.formats.base import data_format
 from lwyolo.data.index import IMAGE_SUFFIXES
@@ -78,7 +77,7 @@ def read_annotation(file: Path, image: Path) -> list[VocObject]:
 
     Args:
         file: The XML file.
-        image: Its image, whose header is read where the annotation does not say the size.
+        image: Its image, which is opened where the annotation does not say the size.
 
     Raises:
         DataError: The file is missing, declares entities, is no XML, or a field is missing or not a number.
@@ -109,16 +108,21 @@ class _NoDoctype(ET.TreeBuilder):
 
 
 def _size(root: ET.Element, file: Path, image: Path) -> tuple[float, float]:
-    """Return width and height in pixels: as annotated, or, where that is missing or 0, from the image's header."""
+    """Return width and height in pixels: as annotated, or, where that is missing or 0, of the image as it is loaded.
+
+    Not by PIL: Ultralytics replaces `PIL.Image.open`, and its version may install a package when a file is no image.
+    """
     if root.find("size") is not None:
         width, height = (_number(root, f"size/{side}", file) for side in ("width", "height"))
         if width > 0 and height > 0:
             return width, height
-    try:
-        with Image.open(image) as header:
-            return float(header.width), float(header.height)
-    except (OSError, UnidentifiedImageError) as error:
-        raise DataError(f"{file}: size: missing or 0, and {image} cannot be opened: {error}") from error
+    import cv2
+
+    content = np.fromfile(image, dtype=np.uint8)
+    picture = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+    if picture is None:
+        raise DataError(f"{file}: size: missing or 0, and {image} is no readable image.")
+    return float(picture.shape[1]), float(picture.shape[0])
 
 
 def _read_object(node: ET.Element, number: int, width: float, height: float, file: Path) -> VocObject:

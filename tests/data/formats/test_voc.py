@@ -46,11 +46,23 @@ def test_a_missing_size_is_read_from_the_image(tmp_path, voc_set, size):
     assert [[0.2, 0.3, 0.2, 0.4]] == read_voc(voc_set(tmp_path, a={"size": size})).boxes.tolist()
 
 
-def test_a_missing_size_of_no_image_is_named(tmp_path, voc_set):
+@pytest.mark.parametrize("content", [b"", b"text"])
+def test_a_missing_size_of_no_image_is_named_and_nothing_is_installed(tmp_path, voc_set, content):
+    import ultralytics.utils.patches  # noqa: F401 - replaces PIL.Image.open by one that may call pip
+
     folder = voc_set(tmp_path, a={"size": ""})
-    (folder / "images/a.jpg").write_text("text")
-    with pytest.raises(DataError, match=r"a\.xml: size: missing or 0, and .*a\.jpg cannot be opened"):
+    (folder / "images/a.jpg").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.xml: size: missing or 0, and .*a\.jpg is no readable image"):
         read_voc(folder)
+
+
+def test_a_missing_size_is_that_of_the_image_turned_upright(tmp_path, voc_set):
+    folder = voc_set(tmp_path, a={"size": ""})
+    turned = Image.Exif()
+    turned[274] = 6
+    Image.new("RGB", (100, 200)).save(folder / "images/a.jpg", exif=turned)
+
+    assert [[0.2, 0.3, 0.2, 0.4]] == read_voc(folder).boxes.tolist()
 
 
 @pytest.mark.parametrize(
