@@ -172,7 +172,7 @@ class _Constants(ast.NodeTransformer):
     def __init__(self, constants: dict[str, ast.expr]) -> None:
         self.constants = constants
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - the name that ast.NodeTransformer calls
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         return self.constants.get(node.id, node)
 
 
@@ -214,9 +214,7 @@ def _method(node: ast.ClassDef, name: str, classes: dict[str, ast.ClassDef]) -> 
     return None
 
 
-def _signature(
-    name: str, node: ast.ClassDef, classes: dict[str, ast.ClassDef], constants: dict[str, ast.expr]
-) -> str:
+def _signature(name: str, node: ast.ClassDef, classes: dict[str, ast.ClassDef], constants: dict[str, ast.expr]) -> str:
     init = _method(node, "__init__", classes)
     if isinstance(init, str):
         return MISSING

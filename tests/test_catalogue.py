@@ -50,7 +50,12 @@ def test_a_paper_may_be_a_constant_of_the_file_and_what_is_not_literal_is_unknow
     named, written = read_file(tmp_path / "mine.py")
 
     assert (None, "block", "Named()") == (named.paper, named.kind, named.signature)
-    assert ("Other", "neck", "ICCV", "Other(ch, c2, n=1)") == (written.name, written.kind, written.paper.venue, written.signature)
+    assert ("Other", "neck", "ICCV", "Other(ch, c2, n=1)") == (
+        written.name,
+        written.kind,
+        written.paper.venue,
+        written.signature,
+    )
     assert "forward(x: list) -> list" == written.forward
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lwyolo.cost import profile
@@ -112,3 +114,16 @@ def test_meta_device_and_cpu_agree_on_further_detectors(stock, name, fused):
     model = stock(name)
 
     assert profile(model, 160, fused=fused) == profile(model, 160, fused=fused, device="cpu")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fused", [None, True])
+@pytest.mark.parametrize("yaml", sorted((Path(__file__).parents[2] / "cfg").glob("*.yaml")), ids=lambda file: file.stem)
+def test_meta_device_and_cpu_agree_on_our_detectors(yaml, fused):
+    from lwyolo import YOLO
+
+    model = YOLO(str(yaml)).model.eval()
+    cost = profile(model, 128, fused=fused)
+
+    assert {} == cost.uncounted
+    assert cost == profile(model, 128, fused=fused, device="cpu")
