@@ -125,23 +125,41 @@ def read_file(file: Path) -> list[CatalogueEntry]:
     ]
 
 
+def source_files(plugin: str) -> list[Path]:
+    """Return the files of a plugin, given as a `.py` file or an importable name, without importing it.
+
+    Raises:
+        PluginError: There is none; for a file, the message names the nearest.
+    """
+    file = Path(plugin)
+    if plugin.endswith(".py"):
+        if not file.is_file():
+            raise PluginError(f"plugin {plugin}: no such file.{did_you_mean(file.name, _beside(file))}")
+        return [file]
+    top, *parts = plugin.split(".")
+    spec = find_spec(top) if top else None
+    if spec is None:
+        raise PluginError(f"no module named {top!r}.")
+    if not spec.submodule_search_locations:
+        return [Path(spec.origin)] if spec.has_location and spec.origin else []
+    places = [Path(folder, *parts) for folder in spec.submodule_search_locations]
+    return [file for p in places for file in (sorted(p.rglob("*.py")) if p.is_dir() else [p.with_suffix(".py")])]
+
+
+def _beside(file: Path) -> list[str]:
+    return [other.name for other in file.parent.glob("*.py")] if file.parent.is_dir() else []
+
+
 def _installed_files() -> Iterator[Path]:
     """Yield the source files of installed packages with an entry point, found without importing them."""
     if os.environ.get("LWYOLO_NO_ENTRY_POINTS"):
         return
     for point in entry_points(group=ENTRY_POINT_GROUP):
-        top, *parts = point.module.split(".")
-        spec = find_spec(top)
-        if spec is None:
+        try:
+            yield from source_files(point.module)
+        except PluginError as error:
             package = point.dist.name if point.dist else "an unknown package"
-            raise PluginError(
-                f"plugin {point.name!r} ({point.value}) of package {package}: there is no module {top!r}."
-            )
-        for folder in spec.submodule_search_locations or ():
-            place = Path(folder, *parts)
-            yield from sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
-        if not spec.submodule_search_locations and spec.origin:
-            yield Path(spec.origin)
+            raise PluginError(f"plugin {point.name!r} ({point.value}) of package {package}: {error}") from error
 
 
 def _entry(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lwyolo.catalogue import find, read_catalogue, read_file
+from lwyolo.catalogue import find, read_catalogue, read_file, source_files
 from lwyolo.errors import PluginError, UnknownNameError
 from lwyolo.registry import MODULES, discover
 
@@ -63,6 +63,44 @@ def test_a_file_with_a_syntax_error_is_named_with_its_line(tmp_path):
     (tmp_path / "broken.py").write_text("# register_module\ndef (:\n")
     with pytest.raises(PluginError, match=r"broken.py, line 2: SyntaxError"):
         read_file(tmp_path / "broken.py")
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """An installed package with an entry point, of which importing any part fails."""
+    (tmp_path / "toy_pkg" / "blocks").mkdir(parents=True)
+    (tmp_path / "toy_pkg" / "__init__.py").write_text("raise SystemExit('imported')\n")
+    (tmp_path / "toy_pkg" / "blocks" / "mine.py").write_text(FILE)
+    info = tmp_path / "toy_pkg-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-pkg\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[lwyolo.modules]\ntoy = toy_pkg.blocks\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("LWYOLO_NO_ENTRY_POINTS")
+    return info
+
+
+def test_installed_packages_are_read_without_importing_them(installed):
+    entry = find("Other", read_catalogue())
+
+    assert installed.parent / "toy_pkg" / "blocks" / "mine.py" == entry.file
+    assert 14 == entry.line
+
+
+def test_an_entry_point_that_leads_nowhere_is_named_with_its_package(installed):
+    (installed / "entry_points.txt").write_text("[lwyolo.modules]\ntoy = nosuch.blocks\n")
+    with pytest.raises(PluginError) as caught:
+        read_catalogue()
+
+    assert "plugin 'toy' (nosuch.blocks) of package toy-pkg: no module named 'nosuch'." == str(caught.value)
+
+
+def test_a_missing_plugin_file_gives_the_nearest(tmp_path):
+    (tmp_path / "my_modules.py").write_text(FILE)
+    with pytest.raises(PluginError) as caught:
+        source_files(str(tmp_path / "my_module.py"))
+
+    assert f"plugin {tmp_path / 'my_module.py'}: no such file. Did you mean my_modules.py?" == str(caught.value)
 
 
 def test_unknown_name_gives_the_nearest():

@@ -76,6 +76,27 @@ def merge(options: Mapping[str, Any], pairs: Mapping[str, Any]) -> dict[str, Any
         UsageError: One thing is given in both ways.
     """
     given = {key: value for key, value in options.items() if value is not None}
-    for key in given.keys() & pairs.keys():
+    for key in (key for key in pairs if key in given):
         raise UsageError(f"{key} is given twice: {given[key]} and {pairs[key]}.")
     return {**given, **pairs}
+
+
+def check_data(data: str | None) -> None:
+    """Refuse a data YAML that training would fail on; what Ultralytics finds or fetches by itself is left to it.
+
+    Raises:
+        UsageError: None is given, for which Ultralytics would take its own example.
+        DataError: The file is missing or not usable, or images of train or val are.
+    """
+    if data is None:
+        raise UsageError("no data. Give --data with a data YAML; lwyolo data demo OUT makes a small set.")
+    file = Path(data)
+    shipped = ultralytics_folder() / "cfg" / "datasets" / file.name
+    if file.suffix not in {".yaml", ".yml"} or "://" in data or (shipped.is_file() and not file.is_file()):
+        return
+    from lwyolo.data.index import image_files, read_data_yaml
+
+    config = read_data_yaml(file)
+    if config.root.is_dir() and not config.download:
+        for split in ("train", "val"):
+            image_files(config, split)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,17 +18,30 @@ if TYPE_CHECKING:
 
 
 def add_imgsz(parser: Parser) -> None:
-    """Add the option `--imgsz`."""
+    """Add the option `--imgsz`; its value is one token, since `key=value` may follow it."""
     parser.add_argument(
-        "--imgsz", type=int, nargs="+", metavar="N", help="image size in pixels: one number, or height width"
+        "--imgsz", type=image_size, metavar="N", help="image size in pixels: 640, or height and width as 480x640"
     )
+
+
+def image_size(text: str) -> int | tuple[int, int]:
+    """Read an image size: one side for both, or height and width.
+
+    Example:
+        >>> image_size("640"), image_size("480x640")
+        (640, (480, 640))
+    """
+    sides = text.lower().split("x")
+    if not 1 <= len(sides) <= 2 or not all(side.isdecimal() and int(side) for side in sides):
+        raise argparse.ArgumentTypeError(f"{text!r} is no image size; expected 640, or height and width as 480x640")
+    return int(text) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
 
 
 def cost_report(
     models: Sequence[str],
     *,
     scale: str | None = None,
-    imgsz: Sequence[int] | None = None,
+    imgsz: int | tuple[int, int] | None = None,
     layers: bool = False,
     fused: bool = True,
     fmt: Format = "text",
@@ -37,17 +51,16 @@ def cost_report(
     Args:
         models: Model YAMLs, checkpoints, or stock names.
         scale: Scale of the YAMLs, where their names have none.
-        imgsz: One number, or height and width; 640 by default.
+        imgsz: One side for both, or height and width; 640 by default.
         layers: Add the table of layers.
         fused: Count the deployed graph; else the training graph.
         fmt: A format of `reports.tables`.
     """
     from lwyolo.engine.info import model_cost
 
-    size = (640, 640) if not imgsz else (imgsz[0], imgsz[-1])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = [model_cost(model, scale, size, fused) for model in models]
+        found = [model_cost(model, scale, imgsz or 640, fused) for model in models]
     parts = [render(cost_table([(name, record) for name, _, record in found]), fmt)]
     if layers:
         parts += [render(layer_table(name, cost), fmt) for name, cost, _ in found]

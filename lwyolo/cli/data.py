@@ -61,13 +61,10 @@ def _add_demo(commands: Any) -> None:
 
 
 def run_stats(args: argparse.Namespace) -> int:
-    """Print the instance table, and every image that is dropped."""
+    """Print the instance table."""
     from lwyolo.data.summary import describe
 
-    record = describe(args.data)
-    print(instance_report(record, FORMATS[args.format]))  # type: ignore[arg-type]
-    for problem in record.problems:
-        print(f"dropped: {problem}")
+    print(instance_report(describe(args.data), FORMATS[args.format]))  # type: ignore[arg-type]
     return 0
 
 

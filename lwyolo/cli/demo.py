@@ -23,8 +23,8 @@ def add_parser(subparsers: Any) -> None:
         "lwyolo demo --epochs 30 --imgsz 320 --images 400",
     )
     parser.add_argument("--epochs", type=int, default=12, metavar="N", help="epochs (12)")
-    parser.add_argument("--imgsz", type=int, default=192, metavar="N", help="image size in training, in pixels (192)")
-    parser.add_argument("--images", type=int, default=240, metavar="N", help="images to draw, over all splits (240)")
+    parser.add_argument("--imgsz", type=int, default=160, metavar="N", help="image size in training, in pixels (160)")
+    parser.add_argument("--images", type=int, default=200, metavar="N", help="images to draw, over all splits (200)")
     parser.add_argument(
         "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="folder to write (runs/demo)"
     )

@@ -21,7 +21,7 @@ def add_parser(subparsers: Any) -> None:
         "print what models cost: parameters, operations, memory access",
         "lwyolo info cfg/yolov8n-dyhead.yaml",
         "lwyolo info yolov8n.yaml cfg/yolov8n-dyhead.yaml cfg/yolov8n-dyheadlite.yaml",
-        "lwyolo info runs/train/dyhead/weights/best.pt --layers --imgsz 480 640",
+        "lwyolo info runs/train/dyhead/weights/best.pt --layers --imgsz 480x640",
         "lwyolo info yolo11n.yaml yolo26n.yaml --format md",
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="model YAML, checkpoint, or stock name")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from lwyolo.catalogue import CatalogueEntry, find, read_catalogue
+from lwyolo.catalogue import CatalogueEntry, find, read_catalogue, source_files
 from lwyolo.cli._parser import add_command, add_plugins
 from lwyolo.reports.tables import Table, render
 from lwyolo.spec import KINDS
@@ -34,7 +33,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the list, or one module."""
-    entries = read_catalogue(Path(plugin) for plugin in args.plugins)
+    files = [file for plugin in args.plugins for file in source_files(plugin)]
+    entries = read_catalogue(files)
     if args.name:
         print(describe(find(args.name, entries)))
         return 0

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from lwyolo import plugins
-from lwyolo.cli._arguments import merge, parse_value, read_pairs
+from lwyolo.cli._arguments import check_data, merge, parse_value, read_pairs
 from lwyolo.cli._cost import add_imgsz, cost_report
 from lwyolo.cli._parser import add_command, add_plugins
 from lwyolo.errors import UsageError
 
 SCALES = ("n", "s", "m", "l", "x")
-ULTRALYTICS_OPTIONS = ("data", "epochs", "batch", "device", "project", "name", "seed")
+MODEL_SUFFIXES = (".yaml", ".yml", ".pt")
+ULTRALYTICS_OPTIONS = ("data", "epochs", "imgsz", "batch", "device", "project", "name", "seed")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -28,8 +30,9 @@ def add_parser(subparsers: Any) -> None:
         "lwyolo train --yaml cfg/yolov8-dyhead.yaml --scale s --data my.yaml --weight yolov8s.pt lr0=0.001 cos_lr=True",
         "lwyolo train --yaml mine.yaml --plugins my_modules.py --data my.yaml",
         "lwyolo train --resume runs/train/dyhead/weights/last.pt",
+        usage="lwyolo train [MODEL] [options] [key=value …]",
     )
-    parser.add_argument("--yaml", metavar="FILE", help="model YAML; yolov8s-x.yaml is yolov8-x.yaml at scale s")
+    parser.add_argument("--yaml", metavar="MODEL", help="model YAML; yolov8s-x.yaml is yolov8-x.yaml at scale s")
     parser.add_argument("--scale", choices=SCALES, help="scale of the model YAML, where its name has none")
     parser.add_argument("--info", action="store_true", help="print what the model costs and do not train")
     parser.add_argument("--data", metavar="FILE", help="data YAML")
@@ -57,20 +60,39 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, or print the cost."""
-    pairs = read_pairs(args.rest)
-    options = {key: _option(key, getattr(args, key)) for key in ULTRALYTICS_OPTIONS}
-    overrides = merge({**options, "imgsz": args.imgsz and args.imgsz[0]}, pairs)
+    overrides = _overrides(args)
+    model, resume = overrides.pop("model", None), overrides.pop("resume", False)
     for plugin in args.plugins:
         plugins.load(plugin)
     if args.info:
-        return _info(args)
-    if args.imgsz and len(args.imgsz) > 1:
-        raise UsageError(f"--imgsz {' '.join(map(str, args.imgsz))}: training takes one number; --info takes two.")
+        return _info(args, model, overrides.get("imgsz"))
+    if isinstance(args.imgsz, tuple):
+        raise UsageError("--imgsz with two numbers is for --info; training takes one.")
+    if resume and args.weight:
+        print("--weight is not used: a resumed run goes on with its own weights.", file=sys.stderr)
+    if model and not resume and ("data" in overrides or not model.endswith(".pt")):
+        check_data(overrides.get("data"))
     from lwyolo.engine.run import train
 
-    folder = train(args.yaml, scale=args.scale, weight=args.weight, resume=args.resume, overrides=overrides)
+    folder = train(model, scale=args.scale, weight=args.weight, resume=resume, overrides=overrides)
     print(f"Run folder: {folder}")
     return 0
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, Any]:
+    """Bring options, `key=value` and a model without an option's name together under Ultralytics' names."""
+    if isinstance(args.resume, str) and "=" in args.resume and not args.resume.endswith(".pt"):
+        args.rest, args.resume = [*args.rest, args.resume], True
+    pairs = read_pairs(f"model={t}" if "=" not in t and t.endswith(MODEL_SUFFIXES) else t for t in args.rest)
+    if isinstance(pairs.get("scale"), str):
+        raise UsageError(
+            f"scale={pairs['scale']}: Ultralytics' scale is a gain of the augmentation, a number. The scale of the "
+            f"model is --scale {pairs['scale']}."
+        )
+    if pairs.pop("mode", "train") != "train":
+        raise UsageError("mode: this command trains. For other modes use lwyolo.YOLO in Python.")
+    options = {key: _option(key, getattr(args, key)) for key in ULTRALYTICS_OPTIONS}
+    return merge({**options, "model": args.yaml, "resume": args.resume or None}, pairs)
 
 
 def _option(key: str, value: Any) -> Any:
@@ -78,17 +100,17 @@ def _option(key: str, value: Any) -> Any:
     return parse_value(key, value) if isinstance(value, str) else value
 
 
-def _info(args: argparse.Namespace) -> int:
-    if args.yaml is None:
+def _info(args: argparse.Namespace, model: str | None, imgsz: Any) -> int:
+    if model is None:
         raise UsageError("--info needs a model: --yaml FILE.")
-    text = cost_report([args.yaml], scale=args.scale, imgsz=args.imgsz, layers=True)
-    print(text)
+    size = tuple(imgsz) if isinstance(imgsz, list) else imgsz
+    print(cost_report([model], scale=args.scale, imgsz=size, layers=True))
     if args.project:
         from lwyolo.record import write_text
 
-        folder = Path(args.project) / (args.name or f"{Path(args.yaml).stem}-info")
+        folder = Path(args.project) / (args.name or f"{Path(model).stem}-info")
         folder.mkdir(parents=True, exist_ok=True)
-        markdown = cost_report([args.yaml], scale=args.scale, imgsz=args.imgsz, layers=True, fmt="markdown")
+        markdown = cost_report([model], scale=args.scale, imgsz=size, layers=True, fmt="markdown")
         write_text(folder / "cost.md", markdown + "\n")
         print(f"\nReport: {folder / 'cost.md'}")
     return 0

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lwyolo.cli import main
+from lwyolo.cli import main, parse
 from lwyolo.cli._arguments import known_keys, read_pairs
+from lwyolo.cli.train import _overrides
 from lwyolo.errors import UsageError
 
 COMMANDS = ["train", "info", "modules", "demo", "report", "data", "data stats", "data convert", "data demo"]
@@ -115,8 +116,17 @@ def test_unknown_key_gives_the_nearest_before_anything_starts(capsys):
         (["train", "--info"], "--info needs a model: --yaml FILE."),
         (["train", "lr0="], "lr0= has no value."),
         (["train"], "no model. Give --yaml with a model YAML, or --resume with a checkpoint."),
-        (["train", "--yaml", "cfg/yolov8n-dyhed.yaml"], "cfg/yolov8n-dyhed.yaml: no such model YAML. Did you mean yolov8-dyhead.yaml?"),
-        (["train", "--yaml", "yolov8n.yaml", "--weight", "no.pt"], "--weight: no checkpoint no.pt."),
+        (["train", "--yaml", "cfg/yolov8n-dyhed.yaml", "--data", "coco8.yaml"], "cfg/yolov8n-dyhed.yaml: no such model YAML. Did you mean yolov8-dyhead.yaml?"),
+        (["train", "yolov8n.yaml", "--data", "coco8.yaml", "--weight", "no.pt"], "--weight: no checkpoint no.pt."),
+        (["train", "yolov8n.yaml"], "no data. Give --data with a data YAML; lwyolo data demo OUT makes a small set."),
+        (["train", "yolov8n.yaml", "--data", "no.yaml"], "no.yaml: no such data YAML."),
+        (["train", "a.yaml", "--yaml", "b.yaml"], "model is given twice: b.yaml and a.yaml."),
+        (["train", "yolov8n.yaml", "scale=s"], "scale=s: Ultralytics' scale is a gain of the augmentation, a number. The scale of the model is --scale s."),
+        (["train", "yolov8n.yaml", "mode=val"], "mode: this command trains. For other modes use lwyolo.YOLO in Python."),
+        (["train", "yolov8n.yaml", "--imgsz", "48x64"], "--imgsz with two numbers is for --info; training takes one."),
+        (["info", "yolov8n.yaml", "--imgsz", "0"], "argument --imgsz: '0' is no image size; expected 640, or height and width as 480x640. See lwyolo info --help."),
+        (["modules", "--plugins", "no.py"], "plugin no.py: no such file."),
+        (["modules", "--plugins", "nosuch"], "no module named 'nosuch'."),
         (["train", "--resume", "no/last.pt"], "--resume: no checkpoint no/last.pt."),
         (["train", "--yaml", "x.yaml", "--plugins", "no.py"], "plugin no.py: no such file."),
         (["data", "stats", "no.yaml"], "no.yaml: no such data YAML."),
@@ -132,6 +142,58 @@ def test_bad_input_gets_one_message(arguments, expected, capsys, tmp_path, monke
     text = message(capsys, *arguments)
 
     assert text == expected or (expected.endswith("'trian'") and text.startswith(expected))
+
+
+def test_a_data_yaml_whose_images_are_missing_is_refused_before_a_run_folder_is_made(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("my.yaml").write_text("train: images/train\nval: images/val\nnames: [pin]\n")
+
+    assert f"my.yaml: train: {tmp_path / 'images/train'} does not exist." == message(
+        capsys, "train", "yolov8n.yaml", "--data", "my.yaml"
+    )
+    assert [Path("my.yaml")] == list(Path().iterdir())
+
+
+def given(*arguments: str) -> dict:
+    return _overrides(parse(["train", *arguments]))
+
+
+def test_a_model_is_given_by_option_by_position_or_as_ultralytics_does():
+    assert {"model": "a.yaml"} == given("--yaml", "a.yaml") == given("a.yaml") == given("model=a.yaml")
+
+
+def test_resume_takes_a_checkpoint_and_leaves_pairs_behind_it_alone():
+    assert {"resume": True, "lr0": 0.1} == given("--resume", "lr0=0.1")
+    assert {"resume": "runs/last.pt", "lr0": 0.1} == given("--resume", "runs/last.pt", "lr0=0.1")
+
+
+def test_only_what_was_given_is_passed_on_wherever_it_stands():
+    assert {"model": "a.yaml", "epochs": 3, "batch": 0.5, "device": "0,1", "imgsz": 320, "cos_lr": True} == given(
+        "cos_lr=True", "--epochs", "3", "a.yaml", "--batch", "0.5", "--imgsz", "320", "device=0,1"
+    )
+
+
+def test_ctrl_c_ends_with_its_own_code_and_no_traceback(capsys, monkeypatch):
+    monkeypatch.setattr("lwyolo.cli.modules.read_catalogue", _interrupted)
+
+    assert 130 == main(["modules"])
+    assert "lwyolo: interrupted.\n" == capsys.readouterr().err
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_debug_shows_the_traceback():
+    with pytest.raises(UsageError):
+        main(["train", "--info", "--debug"])
+
+
+def test_output_may_be_cut_by_its_reader(root):
+    command = f"{sys.executable} -m lwyolo modules | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=root, capture_output=True, text=True)
+
+    assert (0, "") == (done.returncode, done.stderr)
 
 
 def test_resume_without_any_checkpoint_says_where_it_looked(capsys, tmp_path):
@@ -185,6 +247,13 @@ def test_train_py_prints_the_cost_and_saves_it(tmp_path):
     assert "DyHead" in out
     assert "Ultralytics 8." in out
     assert "4.747" in (tmp_path / "yolov8-dyhead-info" / "cost.md").read_text()
+
+
+def test_the_image_size_counts_however_it_is_given():
+    sizes = [["--imgsz", "64x96"], ["imgsz=[64,96]"]]
+    titles = [run("train", "yolov8n.yaml", "--info", *size).stdout.splitlines()[0] for size in sizes]
+
+    assert 2 * ["One forward pass: 64 × 96, batch 1, float32, fused;"] == [title[:51] for title in titles]
 
 
 def test_info_puts_models_side_by_side():

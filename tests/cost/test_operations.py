@@ -36,7 +36,7 @@ CONVOLUTIONS = {
     "3x3 with bias costs no more": (nn.Conv2d(C, 6, 3, padding=1, bias=True), H * W * 6 * C * 9),
     "stride 2": (nn.Conv2d(C, 6, 3, 2, 1), 6 * 5 * 6 * C * 9),
     "no padding": (nn.Conv2d(C, 6, (3, 5)), 10 * 6 * 6 * C * 15),
-    "same padding": (nn.Conv2d(C, 6, 4, padding="same"), H * W * 6 * C * 16),
+    "same padding": (nn.Conv2d(C, 6, (3, 5), padding="same"), H * W * 6 * C * 15),
     "dilated": (nn.Conv2d(C, 6, 3, padding=2, dilation=2), H * W * 6 * C * 9),
     "grouped": (nn.Conv2d(C, 12, 3, padding=1, groups=4), H * W * 12 * (C // 4) * 9),
     "depthwise": (nn.Conv2d(C, C, 3, padding=1, groups=C), H * W * C * 9),
