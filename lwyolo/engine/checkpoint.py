@@ -57,5 +57,7 @@ def _importable(module: str) -> bool:
     """Whether a module can be found; a pickle of protocol 2, which torch writes, uses names of Python 2 for some."""
     try:
         return find_spec(IMPORT_MAPPING.get(module, module)) is not None
+    except PluginError:
+        raise
     except (ImportError, ValueError):
         return False

@@ -14,7 +14,7 @@ from lwyolo.engine import seam
 from lwyolo.engine.checkpoint import check_checkpoint
 from lwyolo.engine.files import load_model_yaml, with_scale
 from lwyolo.engine.trainer import TRAINERS
-from lwyolo.errors import GraphError, UsageError
+from lwyolo.errors import GraphError, UsageError, did_you_mean
 from lwyolo.registry import MODULES
 from lwyolo.spec import ModuleSpec
 
@@ -71,6 +71,14 @@ class YOLO(ultralytics.YOLO):
                 "model with Detect or a subclass of it, or give task=."
             )
         super()._new(cfg, task=task, **kwargs)
+
+    def _load(self, weights: str, task: str | None = None) -> None:
+        try:
+            super()._load(weights, task=task)
+        except FileNotFoundError as error:
+            folder = Path(weights).parent
+            beside = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+            raise UsageError(f"{weights}: no such model.{did_you_mean(Path(weights).name, beside)}") from error
 
     def export(self, **kwargs: Any) -> str:
         """Export as upstream does, after asking the registered modules in the model whether they can.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ultralytics.cfg import check_cfg
 from ultralytics.utils import RUNS_DIR
 
 from lwyolo.engine.model import YOLO
@@ -32,11 +33,20 @@ def train(
         UsageError: A file is missing, or the arguments do not fit together.
     """
     overrides = dict(overrides or {})
+    try:
+        check_cfg(overrides)
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
     if overrides.get("project"):  # newer versions of Ultralytics put a relative one under its settings' runs folder
         overrides["project"] = str(Path(overrides["project"]).resolve())
     if resume:
         last = find_resumable(resume, overrides)
         yolo = YOLO(last)
+        if yolo.ckpt.get("epoch", -1) < 0 or yolo.ckpt.get("optimizer") is None:
+            raise UsageError(
+                f"--resume: the run of {last} has ended, so there is nothing to continue. To train on from its "
+                f"weights, start a new run with --weight {last}."
+            )
         yolo.train(resume=True, **{key: value for key, value in overrides.items() if key not in {"project", "name"}})
         return Path(yolo.trainer.save_dir)
     if model is None:

@@ -109,7 +109,7 @@ class RecordingTrainer(Base):  # type: ignore[valid-type, misc]  # Ultralytics i
 
     def _launches_workers(self) -> bool:
         """Whether this process only starts the workers of several GPUs, which write the record themselves."""
-        devices = [d for d in str(self.args.device or "").split(",") if d.strip().isdigit()]
+        devices = [d for d in str(self.args.device or "").strip("[]()").split(",") if d.strip().isdigit()]
         return len(devices) > 1 and "LOCAL_RANK" not in os.environ
 
 
