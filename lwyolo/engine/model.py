@@ -51,6 +51,8 @@ class YOLO(ultralytics.YOLO):
             raise UsageError(f"scale={scale!r} needs a model YAML, found {model}: a checkpoint has its scale already.")
         if Path(str(model)).suffix == ".pt" and Path(str(model)).is_file():
             check_checkpoint(str(model))
+        elif Path(str(model)).suffix == ".pt" and Path(str(model)).parent != Path():  # no name that could be fetched
+            raise missing_model(str(model))
         super().__init__(model=with_scale(str(model), scale) if is_yaml else model, task=task, verbose=verbose)
 
     @property
@@ -76,9 +78,7 @@ class YOLO(ultralytics.YOLO):
         try:
             super()._load(weights, task=task)
         except FileNotFoundError as error:
-            folder = Path(weights).parent
-            beside = [file.name for file in folder.iterdir()] if folder.is_dir() else []
-            raise UsageError(f"{weights}: no such model.{did_you_mean(Path(weights).name, beside)}") from error
+            raise missing_model(weights) from error
 
     def export(self, **kwargs: Any) -> str:
         """Export as upstream does, after asking the registered modules in the model whether they can.
@@ -88,6 +88,13 @@ class YOLO(ultralytics.YOLO):
         """
         prepare_export(self.model, kwargs)
         return str(super().export(**kwargs))
+
+
+def missing_model(path: str) -> UsageError:
+    """Return the error for a model file that is not there, with the nearest in its folder."""
+    folder = Path(path).parent
+    beside = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+    return UsageError(f"{path}: no such model.{did_you_mean(Path(path).name, beside)}")
 
 
 def head_task(yaml: dict[str, Any]) -> str | None:

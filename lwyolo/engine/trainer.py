@@ -16,6 +16,7 @@ from ultralytics.models.yolo.detect import DetectionTrainer as StockDetectionTra
 from ultralytics.models.yolo.obb import OBBTrainer as StockOBBTrainer
 from ultralytics.models.yolo.pose import PoseTrainer as StockPoseTrainer
 from ultralytics.models.yolo.segment import SegmentationTrainer as StockSegmentationTrainer
+from ultralytics.nn import tasks
 from ultralytics.utils import DEFAULT_CFG, LOGGER, RANK
 from ultralytics.utils.callbacks import get_default_callbacks
 
@@ -71,14 +72,20 @@ class RecordingTrainer(Base):  # type: ignore[valid-type, misc]  # Ultralytics i
         return super().get_dataset()
 
     def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> Any:
-        """Build the model, and take from `weights` what fits, row by row."""
+        """Build the model, and take from `weights` what fits, row by row.
+
+        Where a checkpoint is named by `pretrained`, it is read here: until 8.4 Ultralytics loads it by key into another
+        model first, and hands over that one.
+        """
         model = super().get_model(cfg=cfg, weights=None, verbose=verbose)
+        pretrained = self.args.pretrained
         if weights is not None and self.resume:
-            model.load(weights, verbose=False)
-        elif weights is not None:
-            self.record.transfer = transfer(
-                model, weights, str(getattr(weights, "pt_path", None) or self.args.pretrained)
-            )
+            model.load(weights)
+            return model
+        if isinstance(pretrained, str | Path):
+            weights = load_checkpoint(pretrained)
+        if weights is not None:
+            self.record.transfer = transfer(model, weights, str(getattr(weights, "pt_path", None) or pretrained))
             if RANK in {-1, 0}:
                 LOGGER.info(transfer_summary(self.record.transfer))
         return model
@@ -111,6 +118,13 @@ class RecordingTrainer(Base):  # type: ignore[valid-type, misc]  # Ultralytics i
         """Whether this process only starts the workers of several GPUs, which write the record themselves."""
         devices = [d for d in str(self.args.device or "").strip("[]()").split(",") if d.strip().isdigit()]
         return len(devices) > 1 and "LOCAL_RANK" not in os.environ
+
+
+def load_checkpoint(path: str | Path) -> nn.Module:
+    """Open a checkpoint with the installed version's own function; versions before 8.4 call it by another name."""
+    opener = getattr(tasks, "load_checkpoint", None) or tasks.attempt_load_one_weight
+    model: nn.Module = opener(path)[0]
+    return model
 
 
 def transfer_summary(moved: record.TransferRecord) -> str:
