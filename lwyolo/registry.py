@@ -123,7 +123,7 @@ def register_module(
             paper=paper,
             row=row or f"[-1, 1, {label}, []]",
             parameters=parameters,
-            emits=_emits(cls),
+            emits="tensor" if "nc" in (p.role for p in parameters) else _emits(cls),  # a head ends the model
             summary=(inspect.getdoc(cls) or "").split("\n", 1)[0],
             onnx_opset=onnx_opset,
             no_export=tuple((no_export or {}).items()),

@@ -146,3 +146,18 @@ def test_a_plugin_that_cannot_be_loaded_is_named_with_its_package(monkeypatch):
     assert (
         "plugin 'blocks' (lwtoys.blocks) of package lwtoys cannot be loaded: ModuleNotFoundError: No module named 'lwtoys'"
     ) == str(error.value)
+
+
+def test_a_head_emits_no_levels_whatever_its_forward_says():
+    class ListHead(Base):
+        def __init__(self, nc=80, ch=()):
+            super().__init__()
+
+        def forward(self, x: list[Tensor]) -> list[Tensor]:
+            return x
+
+    register_module(paper=PAPER, kind="head")(ListHead)
+    try:
+        assert "tensor" == MODULES["ListHead"].emits
+    finally:
+        MODULES.remove("ListHead")
