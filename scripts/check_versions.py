@@ -23,7 +23,7 @@ def check(version: str, folder: Path) -> bool:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
     subprocess.run([*pip, f"ultralytics=={version}"], check=True, stderr=subprocess.DEVNULL)
     path = os.pathsep.join([str(folder), str(ROOT), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "pytest", "-q", *(test for test in TESTS if (ROOT / test).exists())]
+    command = [sys.executable, "-m", "pytest", *(test for test in TESTS if (ROOT / test).exists())]
     result = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
     print(
         f"{version:>8}  {'ok' if result.returncode == 0 else 'FAILED'}  {result.stdout.strip().splitlines()[-1]}",

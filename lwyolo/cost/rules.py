@@ -230,7 +230,7 @@ _BY_NAME: dict[str, Rule] = {
     "eq ne lt le gt ge": _comparison,
     "add sub rsub mul neg": _arithmetic,
     "div": _division,
-    "batch_norm group_norm instance_norm zeros_like ones_like full_like": _same,
+    "batch_norm group_norm instance_norm zeros_like ones_like full_like nan_to_num": _same,
     "layer_norm": _contiguous,
     "bitwise_and bitwise_or bitwise_not logical_and logical_or logical_not": _logical,
     "masked_fill": _masked_fill,
