@@ -23,6 +23,7 @@ os.environ.update(
     OMP_NUM_THREADS="1",
 )
 
+collect_ignore_glob = ["**/conftest.py", "conftest.py"]  # fixtures hold no doctests, and all have one module name
 ROOT = Path(__file__).resolve().parent.parent
 
 

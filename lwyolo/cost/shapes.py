@@ -70,9 +70,8 @@ class ShapeMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
         operator = describe(func)
         kwargs = kwargs or {}
         if operator.composite and not self.keeps_whole(operator):
-            with (
-                self
-            ):  # torch's compiled decomposition, which is what runs, and not `decompose` with its Python variants
+            # torch's compiled decomposition, which is what runs, and not `decompose` with its Python variants
+            with self:
                 return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
         return self.run(operator, func, args, kwargs)
 
