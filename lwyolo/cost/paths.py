@@ -18,10 +18,21 @@ Shape = tuple[int, ...]
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """A module where it was called: `path` is its name under the caller, `calls` how often it ran there."""
+    """A module where it was called.
+
+    Args:
+        path: Its name under the caller.
+        type: Its class, or what the YAML calls it.
+        index: Row of the model YAML, `None` where it is no row.
+        from_: Rows that it reads, -1 for the one before.
+        calls: How often it ran there.
+        inputs: Shapes of its last call, as are `outputs`.
+    """
 
     path: str
-    module: nn.Module
+    type: str
+    index: int | None = None
+    from_: int | tuple[int, ...] | None = None
     calls: int = 0
     inputs: tuple[Shape, ...] = ()
     outputs: tuple[Shape, ...] = ()
@@ -38,7 +49,8 @@ class CallTree:
     """Follows the calls of a model's modules by hooks on it; `current` is the innermost."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.root = Call("", model)
+        self.model = model
+        self.root = Call("", type(model).__name__)
         self.current = self.root
         self._stack: list[Call] = []
         self._names: dict[int, list[str]] = {}
@@ -49,7 +61,7 @@ class CallTree:
     def following(self) -> Iterator[CallTree]:
         """Keep the tree while the model runs."""
         handles = []
-        for module in self.root.module.modules():
+        for module in self.model.modules():
             handles.append(module.register_forward_pre_hook(self._enter))
             handles.append(module.register_forward_hook(self._leave))
         try:
@@ -58,11 +70,26 @@ class CallTree:
             for handle in handles:
                 handle.remove()
 
+    def own_params(self) -> dict[Call, int]:
+        """Give each parameter, once, to the innermost call whose path leads to it."""
+        by_path: dict[str, Call] = {}
+        for call in self.root.walk():
+            by_path.setdefault(call.path, call)
+        params: dict[Call, int] = {}
+        for name, parameter in self.model.named_parameters():
+            path = name
+            while path not in by_path:
+                path = path.rpartition(".")[0]
+            params[by_path[path]] = params.get(by_path[path], 0) + parameter.numel()
+        return params
+
     def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         self._stack.append(self.current)
-        if module is not self.root.module:
+        if module is not self.model:
             path = self._path(module)
-            self.current = self.current.children.setdefault(path, Call(path, module))
+            if path not in self.current.children:
+                self.current.children[path] = _call(path, module)
+            self.current = self.current.children[path]
         self.current.calls += 1
         self.current.inputs = tuple(_shapes(list(args)))
 
@@ -76,6 +103,15 @@ class CallTree:
             return names[0]
         prefix = f"{self.current.path}." if self.current.path else ""
         return min((name for name in names if name.startswith(prefix)), key=len, default=names[0])
+
+
+def _call(path: str, module: nn.Module) -> Call:
+    """Describe a module; upstream's parser leaves `i`, `f` and `type` on each row that it builds."""
+    index, from_, label = (getattr(module, name, None) for name in ("i", "f", "type"))
+    if not (isinstance(index, int) and isinstance(label, str)):
+        return Call(path, type(module).__name__)
+    reads = tuple(from_) if isinstance(from_, list) else from_ if isinstance(from_, int) else None
+    return Call(path, label.rpartition(".")[2], index, reads)
 
 
 def _shapes(output: Any) -> Iterator[Shape]:

@@ -67,7 +67,8 @@ def profile(
     shapes = _input_shapes(model, imgsz, batch, channels, input_shape)
     tensors = [torch.zeros(shape, dtype=DTYPES[dtype], device=device) for shape in shapes]
     tree, trace, outputs = _trace(twin, tensors if isinstance(input_shape, list) else tensors[0])
-    cost = build_cost(tree, trace, outputs, shapes, dtype, bool(fused) or is_fused(twin))
+    deployed = bool(fused) or is_fused(twin)
+    cost = build_cost(tree.root, tree.own_params(), trace.steps, trace.values, outputs, shapes, dtype, deployed)
     if strict and cost.uncounted:
         missing = ", ".join(f"{name} ({calls} calls)" for name, calls in cost.uncounted.items())
         raise CostError(f"{cost.name}: operators without a formula: {missing}. Give each one with @op_cost.")
@@ -124,7 +125,7 @@ def _why(model: nn.Module, inputs: Inputs, tree: CallTree, error: Exception) -> 
     shapes = ", ".join(str(tuple(t.shape)) for t in tensors_in(inputs))
     at = tree.current
     given = ", ".join(str(shape) for shape in at.inputs)
-    where = f" in {at.path} ({type(at.module).__name__}), given {given}" if at.path else ""
+    where = f" in {at.path} ({at.type}), given {given}" if at.path else ""
     cause = " ".join(str(error).split())[:300]
     hint = ""
     stride = getattr(model, "stride", None)

@@ -17,8 +17,10 @@ from lwyolo.cost.elementwise import ALLOCATIONS, FILLS, GATHERS, aten
 from lwyolo.cost.operations import FORMULAS, Elementwise, Formula, Work
 from lwyolo.cost.paths import Call, CallTree
 from lwyolo.cost.shapes import Operator, ShapeMode, answer, tensors_in
+from lwyolo.cost.tree import Convolution
 from lwyolo.errors import CostError
 
+CONVOLUTIONS = aten("convolution _convolution") | {"torchvision::deform_conv2d"}
 CONTRACTIONS = aten("convolution addmm mm linear") | {"torchvision::deform_conv2d"}
 BATCH_NORMS = aten("batch_norm native_batch_norm cudnn_batch_norm _native_batch_norm_legit_no_training")
 CASTS = aten("_to_copy")
@@ -58,6 +60,7 @@ class Step:
         vectors: Parameters of a batch norm, apart from `reads` because folding removes them.
         folds: Whether it is a contraction whose weights can take in a batch norm that follows.
         biased: Whether such a contraction has a bias already.
+        convolution: Its shape, where it is one.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Step:
     writes: tuple[Access, ...]
     folds: bool
     biased: bool
+    convolution: Convolution | None = None
 
     @property
     def flops(self) -> int:
@@ -135,6 +139,8 @@ class OperatorTrace(ShapeMode):  # type: ignore[no-untyped-call]  # torch leaves
                 biased=len(args) > 2 and args[2] is not None,
             )
         )
+        if operator.name in CONVOLUTIONS:
+            self.steps[-1].convolution = _convolution(operator.name, args, result, self.steps[-1])
         return result
 
     def value_of(self, tensor: Tensor) -> int:
@@ -207,3 +213,25 @@ def _work(operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any], res
     except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
         raise CostError(f"the formula of operator {operator.name} fails: {type(error).__name__}: {error}") from error
     return work if isinstance(work, Work) else Work(macs=work), True, isinstance(formula, Elementwise)
+
+
+def _convolution(name: str, args: tuple[Any, ...], out: Tensor, step: Step) -> Convolution:
+    """Describe a call of a convolution; a deformable one has its strides and groups in other places."""
+    x, weight = args[:2]
+    if name == "torchvision::deform_conv2d":
+        stride, transposed, groups = args[5:7], False, args[11]
+    else:
+        stride, transposed, groups = args[3], args[6], args[8]
+    c1, c2 = weight.shape[1] * groups, weight.shape[0]
+    kernel = tuple(weight.shape[2:])
+    return Convolution(
+        c1=c2 if transposed else c1,
+        c2=c1 if transposed else c2,
+        kernel=kernel,
+        groups=groups,
+        stride=tuple(stride) * (len(kernel) if len(stride) == 1 else 1),
+        positions_in=x.numel() // (c2 if transposed else c1),
+        positions_out=out.numel() // (c1 if transposed else c2),
+        macs=step.work.macs,
+        memory_access_bytes=step.n_bytes,
+    )

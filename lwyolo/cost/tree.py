@@ -12,6 +12,26 @@ COUNTER = "lwyolo operators 1"
 
 
 @dataclass(frozen=True, slots=True)
+class Convolution:
+    """One call of a convolution of any kind: its weights are [c2, c1 / groups, *kernel].
+
+    Args:
+        positions_in: Images of the batch times positions of each, before it.
+        positions_out: The same after it.
+    """
+
+    c1: int
+    c2: int
+    kernel: tuple[int, ...]
+    groups: int
+    stride: tuple[int, ...]
+    positions_in: int
+    positions_out: int
+    macs: int
+    memory_access_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class LayerCost:
     """A layer or a module below one; everything that it calls is counted in it.
 
@@ -28,6 +48,11 @@ class LayerCost:
         memory_access_bytes: Read and written by operators run one by one.
         memory_access_fused_bytes: The same with element-wise operators merged; a group counts where it starts.
         activation_bytes: Written by operators run one by one, together.
+        elementwise_bytes: The part of `memory_access_bytes` that element-wise operators move.
+        elementwise_fused_bytes: The part of `memory_access_fused_bytes` of element-wise operators that found nothing
+            to merge with.
+        n_operators: Operators that ran.
+        convolutions: Calls of convolutions of its own, without its children's.
         children: Modules that it called.
     """
 
@@ -43,6 +68,10 @@ class LayerCost:
     memory_access_bytes: int
     memory_access_fused_bytes: int
     activation_bytes: int
+    elementwise_bytes: int
+    elementwise_fused_bytes: int
+    n_operators: int
+    convolutions: tuple[Convolution, ...] = ()
     children: tuple[LayerCost, ...] = ()
 
     def walk(self) -> Iterator[LayerCost]:
