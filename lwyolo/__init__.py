@@ -15,7 +15,8 @@ from lwyolo.registry import register_module
 from lwyolo.spec import Paper
 
 if TYPE_CHECKING:
-    from lwyolo.cost import Cost, op_cost, profile
+    from lwyolo.cost import Cost, op_cost
+    from lwyolo.engine.info import profile
     from lwyolo.engine.model import YOLO
     from lwyolo.plugins import load as load_plugin
 
@@ -26,7 +27,7 @@ _LAZY = {
     "YOLO": ("lwyolo.engine.model", "YOLO"),
     "Cost": ("lwyolo.cost", "Cost"),
     "op_cost": ("lwyolo.cost", "op_cost"),
-    "profile": ("lwyolo.cost", "profile"),
+    "profile": ("lwyolo.engine.info", "profile"),
     "load_plugin": ("lwyolo.plugins", "load"),
 }
 

@@ -55,7 +55,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         UsageError: An option or a command is unknown, or a value does not fit.
     """
     parser = build_parser()
-    args, rest = parser.parse_known_args(arguments)
+    args, rest = parser.parse_known_args(_join_sides(arguments))
     if "run" not in args:
         args.run = lambda _: print(parser.format_help(), end="") or USAGE_ERROR
         return args
@@ -67,6 +67,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise UsageError(f"unknown {what} {option}.{did_you_mean(option, known)} See {args.parser.prog} --help.")
     args.rest = rest
     return args
+
+
+def _join_sides(arguments: Sequence[str]) -> list[str]:
+    """Write `--imgsz 480 640` as `--imgsz 480x640`: one token, whatever follows it."""
+    joined: list[str] = []
+    for argument in arguments:
+        if argument.isdecimal() and joined[-2:-1] == ["--imgsz"] and joined[-1].isdecimal():
+            joined[-1] += f"x{argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def build_parser() -> Parser:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lwyolo import plugins
 from lwyolo.cli._arguments import check_data, merge, parse_value, read_pairs
-from lwyolo.cli._cost import add_imgsz, cost_report
+from lwyolo.cli._cost import CostRequest, add_imgsz, cost_report
 from lwyolo.cli._parser import add_command, add_plugins
 from lwyolo.errors import UsageError
 
@@ -104,13 +104,13 @@ def _info(args: argparse.Namespace, model: str | None, imgsz: Any) -> int:
     if model is None:
         raise UsageError("--info needs a model: --yaml FILE.")
     size = tuple(imgsz) if isinstance(imgsz, list) else imgsz
-    print(cost_report([model], scale=args.scale, imgsz=size, layers=True))
+    request = CostRequest([model], args.scale, size, shown=frozenset({"layers"}))
+    print(cost_report(request))
     if args.project:
         from lwyolo.record import write_text
 
         folder = Path(args.project) / (args.name or f"{Path(model).stem}-info")
         folder.mkdir(parents=True, exist_ok=True)
-        markdown = cost_report([model], scale=args.scale, imgsz=size, layers=True, fmt="markdown")
-        write_text(folder / "cost.md", markdown + "\n")
+        write_text(folder / "cost.md", cost_report(request, "md") + "\n")
         print(f"\nReport: {folder / 'cost.md'}")
     return 0

@@ -36,7 +36,8 @@ def profile(
     The pass is a second one: what the first makes and keeps, such as a head's anchors, is not part of it.
 
     Args:
-        model: An Ultralytics model, or any module; it may live on any device, the meta device included.
+        model: An Ultralytics model, or any module; it may live on any device, the meta device included. Where it is
+            called as `lwyolo.profile`, also a model YAML, a checkpoint, a stock name or an ONNX file.
         imgsz: Image height and width in pixels, or one number for both.
         batch: Images in the pass.
         channels: Channels of the image; by default what the model's YAML says, else 3.

@@ -48,10 +48,12 @@ class LayerCost:
         memory_access_bytes: Read and written by operators run one by one.
         memory_access_fused_bytes: The same with element-wise operators merged; a group counts where it starts.
         activation_bytes: Written by operators run one by one, together.
-        elementwise_bytes: The part of `memory_access_bytes` that element-wise operators move.
+        elementwise_bytes: The part of `memory_access_bytes` that element-wise operators move; batch norms apart, which
+            deployment folds.
         elementwise_fused_bytes: The part of `memory_access_fused_bytes` of element-wise operators that found nothing
             to merge with.
         n_operators: Operators that ran.
+        n_groups: What remains of them when element-wise ones are merged: about the kernels that a runtime launches.
         convolutions: Calls of convolutions of its own, without its children's.
         children: Modules that it called.
     """
@@ -71,6 +73,7 @@ class LayerCost:
     elementwise_bytes: int
     elementwise_fused_bytes: int
     n_operators: int
+    n_groups: int
     convolutions: tuple[Convolution, ...] = ()
     children: tuple[LayerCost, ...] = ()
 
@@ -134,6 +137,11 @@ class Cost:
         return 2 * self.macs / 1e9
 
     @property
+    def arithmetic_intensity(self) -> float:
+        """FLOPs, element-wise work included, for each byte of fused memory access."""
+        return self.flops / max(self.memory_access_fused_bytes, 1)
+
+    @property
     def uncounted(self) -> dict[str, int]:
         """Operators that ran without a formula, and how often: what the totals lack."""
         return {operator.name: operator.calls for operator in self.operators if not operator.counted}
@@ -162,4 +170,6 @@ class Cost:
             fused=self.fused,
             counter=COUNTER,
             ultralytics_gflops=ultralytics_gflops,
+            flops=self.flops,
+            activation_bytes=self.activation_bytes,
         )

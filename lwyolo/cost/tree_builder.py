@@ -25,6 +25,7 @@ class Sums:
     elementwise: int = 0
     elementwise_fused: int = 0
     calls: int = 0
+    groups: int = 0
     counted: bool = True
     convolutions: list[Convolution] = field(default_factory=list)
 
@@ -35,9 +36,10 @@ class Sums:
         self.eager += step.n_bytes
         self.fused += fused
         self.written += sum(access.n_bytes for access in step.writes)
-        self.elementwise += step.n_bytes if step.fusible else 0
+        self.elementwise += step.n_bytes if step.fusible and not step.vectors else 0
         self.elementwise_fused += fused if step.fusible else 0
         self.calls += 1
+        self.groups += fused > 0  # a group's bytes stand at its first step
         self.counted &= step.counted
         if step.convolution is not None:
             self.convolutions.append(step.convolution)
@@ -121,6 +123,7 @@ def _layer(call: Call, own: dict[Call, Sums], params: dict[Call, int]) -> LayerC
         elementwise_bytes=sums.elementwise + sum(c.elementwise_bytes for c in children),
         elementwise_fused_bytes=sums.elementwise_fused + sum(c.elementwise_fused_bytes for c in children),
         n_operators=sums.calls + sum(c.n_operators for c in children),
+        n_groups=sums.groups + sum(c.n_groups for c in children),
         convolutions=tuple(sums.convolutions),
         children=children,
     )

@@ -74,8 +74,9 @@ def find_yaml(path: str | Path) -> tuple[Path, str | None]:
             if (folder / name).is_file():
                 return folder / name, scale
     if path.parent in (Path(), Path("cfg")):
+        stock = sorted((ULTRALYTICS_ROOT / "cfg" / "models").rglob("*.yaml"))
         for name in names:
-            for found in sorted((ULTRALYTICS_ROOT / "cfg" / "models").rglob(name)):
+            for found in (file for file in stock if file.name == name):
                 return found, scale
     raise GraphError(f"{path}: no such model YAML.{_nearest(path, names[-1])}")
 

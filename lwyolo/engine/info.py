@@ -1,4 +1,4 @@
-"""What a model costs, from a YAML, a checkpoint or a stock name, without training it.
+"""What a model costs, from a YAML, a checkpoint, a stock name or an ONNX file, without training it.
 
 A YAML is built on torch's meta device: its layers have shapes and no numbers, so yolov8x takes as little memory and
 nearly as little time as yolov8n.
@@ -6,7 +6,10 @@ nearly as little time as yolov8n.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,9 @@ from torch.overrides import TorchFunctionMode
 from ultralytics.nn import tasks
 from ultralytics.nn.modules import Detect
 
-from lwyolo.cost import Cost, profile
+from lwyolo import cost as paper
+from lwyolo.cost import Cost
+from lwyolo.cost.copying import is_fused
 from lwyolo.cost.shapes import ShapeMode
 from lwyolo.cost.upstream import ultralytics_gflops
 from lwyolo.engine import seam
@@ -34,29 +39,100 @@ MODEL_CLASSES = {
 }
 
 
-def model_cost(
-    source: str | Path, scale: str | None = None, imgsz: int | tuple[int, int] = 640, fused: bool = True
-) -> tuple[str, Cost, CostRecord]:
-    """Return the name of a model, its cost as a tree, and its cost as a record.
+@dataclass(frozen=True, slots=True)
+class ModelCost:
+    """What a model costs; a graph that it does not have, or that was not asked for, is `None`.
 
     Args:
-        source: A model YAML, a checkpoint (`.pt`), or a stock name such as `yolo11n.yaml`.
+        training: With batch norms, and with branches that only training uses.
+        deployed: After `fuse()`: batch norms folded, unused branches removed; or as an ONNX file holds it.
+        ultralytics_gflops: What Ultralytics prints for the model, `None` where its counter fails.
+    """
+
+    name: str
+    training: Cost | None
+    deployed: Cost | None
+    ultralytics_gflops: float | None
+
+    @property
+    def graphs(self) -> tuple[Cost, ...]:
+        """Both graphs, the training graph first."""
+        return tuple(cost for cost in (self.training, self.deployed) if cost is not None)
+
+    def records(self) -> list[tuple[str, CostRecord]]:
+        """Return the name with the record of each graph."""
+        return [(self.name, cost.record(ultralytics_gflops=self.ultralytics_gflops)) for cost in self.graphs]
+
+
+def cost_of(
+    source: str | Path,
+    scale: str | None = None,
+    imgsz: int | tuple[int, int] | None = None,
+    *,
+    graphs: Sequence[str] = ("training", "deployed"),
+    batch: int = 1,
+    dtype: str = "float32",
+    strict: bool = False,
+) -> ModelCost:
+    """Return what a model costs.
+
+    Args:
+        source: A model YAML, a checkpoint (`.pt`), a stock name such as `yolo11n.yaml`, or an ONNX file.
         scale: Scale of a YAML; by default the letter in its name.
-        imgsz: Height and width, or one number for both, in pixels.
-        fused: Count the deployed graph, with batch norms folded and unused branches removed.
+        imgsz: Height and width, or one number for both, in pixels; by default 640, or what an ONNX file says.
+        graphs: `training`, `deployed`, or both; a fused checkpoint and an ONNX file have the deployed graph alone.
+        batch: Images in the pass.
+        dtype: Of weights and activations; an ONNX file has its own.
+        strict: Refuse a model with operators that have no formula.
 
     Raises:
         GraphError: The YAML is missing or cannot be built.
         CostError: The model cannot be profiled.
     """
+    if Path(source).suffix == ".onnx":
+        from lwyolo.cost.onnx_file import onnx_cost
+
+        return ModelCost(Path(source).stem, None, onnx_cost(Path(source), imgsz, batch=batch, strict=strict), None)
+    name, model = load_for_cost(source, scale)
+    size = imgsz or 640
+    wanted = [graph == "deployed" for graph in graphs]
+    if is_fused(model) and True in wanted:
+        wanted = [True]
+    costs = {
+        fused: paper.profile(model, size, batch=batch, dtype=dtype, strict=strict, fused=fused) for fused in wanted
+    }
+    return ModelCost(name, costs.get(False), costs.get(True), ultralytics_gflops(model, size))
+
+
+def load_for_cost(source: str | Path, scale: str | None = None, on_meta: bool = True) -> tuple[str, Any]:
+    """Return the name of a model and the model; that of a YAML is without weights unless `on_meta` is false."""
     seam.install()
     name = with_scale(source, scale)
-    if Path(name).suffix in {".yaml", ".yml"} and split_scale(name)[1] is None:
+    if Path(name).suffix not in {".yaml", ".yml"}:
+        return Path(name).stem, YOLO(name).model
+    if split_scale(name)[1] is None:
         name = with_scale(name, first_scale(name))
-    model = build_on_meta(load_model_yaml(name)) if Path(name).suffix in {".yaml", ".yml"} else YOLO(name).model
-    cost = profile(model, imgsz, fused=fused)
-    printed = ultralytics_gflops(model, imgsz)
-    return Path(name).stem, cost, cost.record(ultralytics_gflops=printed)
+    return Path(name).stem, build_on_meta(load_model_yaml(name)) if on_meta else YOLO(name).model
+
+
+@functools.wraps(paper.profile)
+def profile(model: nn.Module | str | Path, *args: Any, **kwargs: Any) -> Cost:
+    """Profile a module, or whatever `cost_of` takes."""
+    if not isinstance(model, (str, Path)):
+        return paper.profile(model, *args, **kwargs)
+    if Path(model).suffix == ".onnx":
+        from lwyolo.cost.onnx_file import onnx_cost
+
+        return onnx_cost(Path(model), *args, **kwargs)  # type: ignore[no-any-return]
+    return paper.profile(load_for_cost(model)[1], *args, **kwargs)
+
+
+def model_cost(
+    source: str | Path, scale: str | None = None, imgsz: int | tuple[int, int] = 640, fused: bool = True
+) -> tuple[str, Cost, CostRecord]:
+    """Return name, cost and record of one graph."""
+    found = cost_of(source, scale, imgsz, graphs=("deployed" if fused else "training",))
+    return (found.name, found.graphs[0], found.records()[0][1])
 
 
 def build_on_meta(yaml: dict[str, Any], nc: int | None = None) -> Any:

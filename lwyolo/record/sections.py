@@ -15,7 +15,11 @@ Weights = Literal["best", "last"]
 
 @dataclass(frozen=True, slots=True)
 class CostRecord:
-    """What one forward pass costs on paper. `gflops` is 2 × `macs` / 1e9, of contractions only."""
+    """What one forward pass costs on paper.
+
+    `gflops` is 2 × `macs` / 1e9, of contractions only; `flops` adds element-wise work. `activation_bytes` is what all
+    operators write together, `peak_activation_bytes` what is alive at once, at least.
+    """
 
     params: int
     layers: int
@@ -31,6 +35,14 @@ class CostRecord:
     fused: bool
     counter: str
     ultralytics_gflops: float | None = None
+    flops: int | None = None
+    activation_bytes: int | None = None
+
+    @property
+    def arithmetic_intensity(self) -> float | None:
+        """FLOPs for each byte of fused memory access; `None` where either was not counted."""
+        n_bytes = self.memory_access_fused_bytes
+        return self.flops / n_bytes if self.flops is not None and n_bytes else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ def _key(kind: Any, key: str, file: str, path: str) -> Any:
 
 
 def _dataclass(kind: Any, value: Any, file: str, key: str) -> Any:
+    """Build a section; a figure that defaults to `None` may be missing, as an earlier version did not measure it."""
     if not isinstance(value, dict):
         raise RecordError(f"{file}: {key}: found {value!r}, expected a mapping.")
     hints = get_type_hints(kind)
@@ -120,10 +121,11 @@ def _dataclass(kind: Any, value: Any, file: str, key: str) -> Any:
     for name in value:
         if name not in hints:
             raise RecordError(f"{file}: {prefix}{name}: unknown key.{did_you_mean(name, hints)}")
+    later = {field.name for field in dataclasses.fields(kind) if prefix and field.default is None}
     for name in hints:
-        if name not in value:
+        if name not in value and name not in later:
             raise RecordError(f"{file}: {prefix}{name}: missing.")
-    return kind(**{name: _typed(hint, value[name], file, f"{prefix}{name}") for name, hint in hints.items()})
+    return kind(**{name: _typed(hints[name], item, file, f"{prefix}{name}") for name, item in value.items()})
 
 
 def _name(kind: Any) -> str:

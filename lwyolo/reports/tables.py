@@ -43,6 +43,7 @@ class Table:
         align: Alignment of each column; by default the first left, the others right.
         title: What the table shows, and under which conditions.
         notes: Sentences to be read with it.
+        stub: Leading columns that say what a row is; text repeats them where a table too wide goes on below.
     """
 
     header: tuple[str, ...]
@@ -50,6 +51,7 @@ class Table:
     align: tuple[Align, ...] = ()
     title: str = ""
     notes: tuple[str, ...] = ()
+    stub: int = 1
 
     def __post_init__(self) -> None:
         lengths = {len(self.header), *(len(row) for row in self.rows), len(self.align) or len(self.header)}
@@ -59,8 +61,9 @@ class Table:
     @property
     def sides(self) -> tuple[Align, ...]:
         """The alignment of each column."""
-        numbers: list[Align] = ["right"] * (len(self.header) - 1)
-        return self.align or ("left", *numbers)
+        words: list[Align] = ["left"] * self.stub
+        numbers: list[Align] = ["right"] * (len(self.header) - self.stub)
+        return self.align or (*words, *numbers)
 
 
 def render(table: Table, fmt: Format = "text") -> str:
@@ -79,11 +82,28 @@ def render(table: Table, fmt: Format = "text") -> str:
 def _text(table: Table) -> str:
     rows = [[cell.split("\n") for cell in row] for row in (table.header, *table.rows)]
     widths = [max(_width(part) for row in rows for part in row[column]) for column in range(len(table.header))]
-    lines = [_pad_row(row, widths, table.sides) for row in rows]
-    lines[:1] = [lines[0], ["  ".join("-" * width for width in widths)]] if any(table.header) else []
-    body = "\n".join(line.rstrip() for group in lines for line in group)
     title, *notes = (wrap(part) for part in (table.title, *table.notes))
-    return "\n".join(part for part in (title, body, *notes) if part)
+    blocks = (_block(rows, columns, widths, table) for columns in _fitting(widths, table.stub))
+    return "\n".join(part for part in (title, "\n\n".join(blocks), *notes) if part)
+
+
+def _block(rows: list[list[list[str]]], columns: list[int], widths: list[int], table: Table) -> str:
+    """Write some columns of a table."""
+    chosen, sides = [widths[c] for c in columns], [table.sides[c] for c in columns]
+    lines = [_pad_row([row[c] for c in columns], chosen, sides) for row in rows]
+    lines[:1] = [lines[0], ["  ".join("-" * width for width in chosen)]] if any(table.header) else []
+    return "\n".join(line.rstrip() for group in lines for line in group)
+
+
+def _fitting(widths: list[int], stub: int) -> list[list[int]]:
+    """Share columns among blocks of at most `WIDTH`, each with the stub; one column at least stands beside it."""
+    blocks = [list(range(stub))]
+    for column in range(stub, len(widths)):
+        used = sum(widths[c] + 2 for c in blocks[-1])
+        if len(blocks[-1]) > stub and used + widths[column] > WIDTH:
+            blocks.append(list(range(stub)))
+        blocks[-1].append(column)
+    return blocks
 
 
 def wrap(text: str, width: int = WIDTH) -> str:
@@ -91,7 +111,7 @@ def wrap(text: str, width: int = WIDTH) -> str:
     return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
-def _pad_row(row: list[list[str]], widths: list[int], sides: tuple[Align, ...]) -> list[str]:
+def _pad_row(row: list[list[str]], widths: list[int], sides: Sequence[Align]) -> list[str]:
     height = max(len(cell) for cell in row)
     return [
         "  ".join(_pad(cell[i] if i < len(cell) else "", w, s) for cell, w, s in zip(row, widths, sides, strict=True))
