@@ -103,8 +103,8 @@ def _elementwise(layer: LayerCost, cost: Cost) -> tuple[str, str, float]:
     left = layer.elementwise_fused_bytes / max(layer.memory_access_fused_bytes, 1)
     if eager < ELEMENTWISE and left < ELEMENTWISE_LEFT:
         return "G4", "", 0
-    found = f"element-wise operators move {100 * eager:.0f} % of its bytes, and {100 * left:.0f} % when a runtime merges them"
-    return "G4", found, layer.elementwise_bytes
+    shares = f"{100 * eager:.0f} % of its bytes, and {100 * left:.0f} % when a runtime merges them"
+    return "G4", f"element-wise operators move {shares}", layer.elementwise_bytes
 
 
 def _depthwise(layer: LayerCost, cost: Cost) -> tuple[str, str, float]:

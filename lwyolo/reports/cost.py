@@ -16,7 +16,7 @@ COLUMNS: tuple[tuple[str, Callable[[CostRecord], float | None], int], ...] = (
     ("int8\n(MiB)", lambda cost: cost.params / MIB, 2),
     ("GMACCs", lambda cost: cost.macs / 1e9, 3),
     ("GFLOPs", lambda cost: cost.gflops, 2),
-    ("with\nelement-wise", lambda cost: None if cost.flops is None else cost.flops / 1e9, 2),
+    ("GFLOPs +\nelement-wise", lambda cost: None if cost.flops is None else cost.flops / 1e9, 2),
     ("Ultralytics\nGFLOPs", lambda cost: cost.ultralytics_gflops, 2),
     ("MAC eager\n(MiB)", lambda cost: _mib(cost.memory_access_bytes), 1),
     ("MAC fused\n(MiB)", lambda cost: _mib(cost.memory_access_fused_bytes), 1),
@@ -50,14 +50,16 @@ def cost_table(named: Sequence[tuple[str, CostRecord]]) -> Table:
     graphs = list(dict.fromkeys(GRAPHS[cost.fused] for _, cost in named))
     rows: list[tuple[str, ...]] = []
     for graph in graphs:
-        members = [(*item, at) for item, at in zip(named, where, strict=True) if GRAPHS[item[1].fused] == graph]
-        base = named[0] if alone else members[0][:2]
-        for name, cost, at in members:
+        members = [i for i, (_, cost) in enumerate(named) if GRAPHS[cost.fused] == graph]
+        base = 0 if alone else members[0]
+        for i in members:
+            name, cost = named[i]
             figures = (number(figure(cost), digits) for _, figure, digits in COLUMNS)
-            rows.append((name if same else f"{name}\n{at}", graph, *figures, _calls(cost)))
-            if same and cost is not base[1]:
-                changes = (change(figure(cost), figure(base[1])) for _, figure, _ in COLUMNS)
-                rows.append((f"  against {graphs[0] if alone and graph != graphs[0] else base[0]}", "", *changes, ""))
+            rows.append((name if same else f"{name}\n{where[i]}", graph, *figures, _calls(cost)))
+            if same and i != base:
+                changes = (change(figure(cost), figure(named[base][1])) for _, figure, _ in COLUMNS)
+                what = graphs[0] if alone and graph != graphs[0] else named[base][0]
+                rows.append((f"  against {what}", "", *changes, ""))
     title = f"One forward pass: {where[0]}" if same else "One forward pass, each under its own conditions"
     header = ("Model", "Graph", *(header for header, _, _ in COLUMNS), "No\nformula")
     if len(graphs) == 1:

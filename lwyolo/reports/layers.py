@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lwyolo.reports.tables import Table, number
+from lwyolo.reports.tables import Align, Table, number, wrap
 from lwyolo.units import MIB, MISSING
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def layer_table(name: str, cost: Cost) -> Table:
         for layer in cost.layers
     )
     title = f"Layers of {name}, {_graph(cost)}"
-    return Table(("Layer", "From", "Module", "Output", *MEASURES), tuple(rows), title=title, stub=4)
+    align: list[Align] = ["right", "left", "left", "left", *["right"] * len(MEASURES)]
+    return Table(("Layer", "From", "Module", "Output", *MEASURES), tuple(rows), tuple(align), title, stub=4)
 
 
 def module_table(name: str, cost: Cost) -> Table:
@@ -74,7 +75,7 @@ def operator_table(name: str, cost: Cost) -> Table:
 def lint_table(name: str, cost: Cost, findings: Sequence[Finding]) -> Table:
     """Return what ShuffleNet V2's guidelines and FasterNet's warning find in a model, row by row."""
     rows = (
-        (f.guideline, MISSING if f.index is None else str(f.index), f.type, f.found, f"{100 * f.share:.1f} %")
+        (f.guideline, MISSING if f.index is None else str(f.index), f.type, wrap(f.found, 60), f"{100 * f.share:.1f} %")
         for f in findings
     )
     title = f"Guidelines on {name}, {_graph(cost)}: {len(findings) or 'no'} finding{'s' * (len(findings) != 1)}"

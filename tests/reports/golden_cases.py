@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lwyolo import record as r
+from lwyolo.cost import Cost, LayerCost, OperatorCost
+from lwyolo.cost.lint import Finding
 from lwyolo.reports.cost import cost_table, latency_line
 from lwyolo.reports.instances import instance_report, instances_table
+from lwyolo.reports.layers import layer_table, lint_table, module_table, operator_table
 from lwyolo.reports.metrics import metrics_table
 from lwyolo.reports.run import run_report
 from lwyolo.reports.tables import render
@@ -28,6 +33,8 @@ STOCK = r.CostRecord(
     fused=True,
     counter="lwyolo operators 1",
     ultralytics_gflops=8.855,
+    flops=8_838_000_000,
+    activation_bytes=165_201_000,
 )
 DYHEAD = r.CostRecord(
     params=3_482_201,
@@ -44,6 +51,73 @@ DYHEAD = r.CostRecord(
     fused=True,
     counter="lwyolo operators 1",
     ultralytics_gflops=None,
+    flops=9_704_000_000,
+    activation_bytes=210_400_100,
+)
+DEPLOYED = replace(STOCK, params=3_000_000, macs=4_000_000_000, gflops=8.0)
+TRAINING = replace(STOCK, fused=False, peak_activation_bytes=13_000_000)
+
+
+def layer(index: int | None, path: str, kind: str, share: int, *children: LayerCost, **more: Any) -> LayerCost:
+    """Make a layer that takes so many hundredths of everything."""
+    return LayerCost(
+        index=index,
+        from_=more.get("from_", -1 if index is not None else None),
+        path=path,
+        type=kind,
+        calls=more.get("calls", 1),
+        output_shapes=more.get("output_shapes", ((1, 64, 80, 80),)),
+        params=1000 * share,
+        macs=2_000_000 * share,
+        flops=4_100_000 * share,
+        memory_access_bytes=2**18 * share,
+        memory_access_fused_bytes=2**17 * share,
+        activation_bytes=2**17 * share,
+        elementwise_bytes=2**16 * share,
+        elementwise_fused_bytes=0,
+        n_operators=3 * len(children) or 1,
+        n_groups=1,
+        children=children,
+    )
+
+
+NECK = layer(
+    1, "model.1", "C2f", 60, layer(None, "model.1.cv1", "Conv", 40), layer(None, "model.1.act", "SiLU", 20, calls=3)
+)
+LEVELS = tuple((1, 64, side, side) for side in (80, 40, 20))
+TREE = Cost(
+    name="DetectionModel",
+    params=100_000,
+    macs=200_000_000,
+    flops=410_000_000,
+    memory_access_bytes=100 * 2**18,
+    memory_access_fused_bytes=100 * 2**17,
+    compulsory_bytes=2**20,
+    activation_bytes=100 * 2**17,
+    peak_activation_bytes=2**22,
+    peak_at="model.1.cv1",
+    layers=(
+        layer(0, "model.0", "Conv", 15),
+        NECK,
+        layer(2, "model.2", "DyHead", 25, from_=(0, 1), output_shapes=LEVELS),
+    ),
+    operators=(
+        OperatorCost("aten::convolution", 57, 200_000_000, 400_000_000, 90 * 2**18, 90 * 2**17, True),
+        OperatorCost("my::scan", 2, 0, 0, 10 * 2**18, 10 * 2**17, False),
+    ),
+    input_shapes=((1, 3, 640, 640),),
+    dtype="float32",
+    fused=True,
+)
+FINDINGS = (
+    Finding("G1", 1, "C2f", "1×1, 192 → 32 channels: 30 % of the memory access is due to unequal widths", 0.0123),
+    Finding(
+        "depthwise",
+        12,
+        "DWConv",
+        "5×5, 64 → 64 channels and 2 more: 6.2 FLOPs a byte; the model's convolutions have 35",
+        0.1,
+    ),
 )
 LATENCY = r.LatencyRecord(
     median_ms=58.4321,
@@ -158,6 +232,16 @@ CASES = {
     "cost.txt": lambda: render(cost_table([("yolov8n", STOCK), ("yolov8n-dyhead", DYHEAD)])),
     "cost.md": lambda: render(cost_table([("yolov8n", STOCK), ("yolov8n-dyhead", DYHEAD)]), "markdown"),
     "cost.tex": lambda: render(cost_table([("yolov8n", STOCK), ("yolov8n-dyhead", DYHEAD)]), "latex"),
+    "cost-graphs.txt": lambda: render(cost_table([("yolov8n", TRAINING), ("yolov8n", DEPLOYED)])),
+    "cost-models.txt": lambda: render(
+        cost_table([("a", TRAINING), ("a", DEPLOYED), ("b", replace(TRAINING, macs=1)), ("b", DYHEAD)])
+    ),
+    "layers.txt": lambda: render(layer_table("yolov8n-dyhead", TREE)),
+    "layers.md": lambda: render(layer_table("yolov8n-dyhead", TREE), "markdown"),
+    "modules.txt": lambda: render(module_table("yolov8n-dyhead", TREE)),
+    "operators.txt": lambda: render(operator_table("yolov8n-dyhead", TREE)),
+    "lint.txt": lambda: render(lint_table("yolov8n-dyhead", TREE, FINDINGS)),
+    "lint-clean.txt": lambda: render(lint_table("yolov8n", TREE, ())),
     "latency.txt": lambda: latency_line(LATENCY),
     "instances.txt": lambda: instance_report(POWER_LINE),
     "instances.md": lambda: instance_report(POWER_LINE, "markdown"),

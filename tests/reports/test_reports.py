@@ -65,10 +65,47 @@ def test_splits_stand_in_the_users_order_and_add_up():
 
 
 def test_the_differences_are_those_of_the_figures():
-    rows = cost_table([("a", golden.STOCK), ("b", golden.DYHEAD)]).rows
+    table = cost_table([("a", golden.STOCK), ("b", golden.DYHEAD)])
     params, gflops = (100 * (getattr(golden.DYHEAD, k) / getattr(golden.STOCK, k) - 1) for k in ("params", "gflops"))
+    differences = dict(zip(table.header, table.rows[2], strict=True))
 
-    assert (f"{params:+.1f} %", f"{gflops:+.1f} %") == (rows[2][2], rows[2][6])
+    assert (f"{params:+.1f} %", f"{gflops:+.1f} %") == (differences["Params\n(M)"], differences["GFLOPs"])
+
+
+def test_graphs_of_several_models_are_compared_with_their_like():
+    named = [("a", golden.TRAINING), ("a", golden.DEPLOYED), ("b", golden.TRAINING), ("b", golden.DEPLOYED)]
+    table = cost_table(named)
+
+    assert [
+        ("a", "training"),
+        ("b", "training"),
+        ("  against a", ""),
+        ("a", "deployed"),
+        ("b", "deployed"),
+        ("  against a", ""),
+    ] == [row[:2] for row in table.rows]
+    assert {"0.0 %", "–", ""} == {cell for row in table.rows if not row[1] for cell in row[2:]}
+
+
+def test_the_graphs_of_one_model_are_compared_with_each_other():
+    table = cost_table([("a", golden.TRAINING), ("a", golden.DEPLOYED)])
+    gmaccs = table.header.index("GMACCs")
+
+    assert ("  against training", "-8.5 %") == (table.rows[2][0], table.rows[2][gmaccs])
+
+
+def test_intensity_is_all_flops_over_fused_bytes():
+    expected = golden.STOCK.flops / golden.STOCK.memory_access_fused_bytes
+
+    assert expected == golden.STOCK.arithmetic_intensity
+    assert dataclasses.replace(golden.STOCK, flops=None).arithmetic_intensity is None
+    assert golden.DYHEAD.arithmetic_intensity is None
+
+
+def test_text_is_no_wider_than_a_terminal():
+    names = ["cost.txt", "cost-models.txt", "layers.txt", "modules.txt", "operators.txt", "lint.txt"]
+
+    assert {} == {name: line for name in names for line in golden.text(name).splitlines() if len(line) > 100}
 
 
 def test_figures_under_different_conditions_are_not_compared():
@@ -76,8 +113,8 @@ def test_figures_under_different_conditions_are_not_compared():
     table = cost_table([("a", golden.STOCK), ("b", small)])
 
     assert [
-        "a\n640 × 640, batch 1, float32, fused; lwyolo operators 1",
-        "b\n320 × 320, batch 1, float32, fused; lwyolo operators 1",
+        "a\n640 × 640, batch 1, float32; lwyolo operators 1",
+        "b\n320 × 320, batch 1, float32; lwyolo operators 1",
     ] == [row[0] for row in table.rows]
 
 

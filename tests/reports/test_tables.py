@@ -51,6 +51,16 @@ def test_latex_escapes_what_it_reserves():
     ).split("\n")[4:5]
 
 
+def test_a_table_too_wide_goes_on_below_with_what_says_which_row_it_is():
+    wide = [f"{letter}{'.' * 29}" for letter in "bcde"]
+    table = Table(("name", "graph", *wide), (("x", "fused", "1", "2", "3", "4"),), stub=2)
+    lines = render(table).split("\n")
+
+    assert 7 == len(lines)
+    assert [["name", "graph", *wide[:2]], ["x", "fused", "1", "2"]] == [lines[i].split() for i in (0, 2)]
+    assert [["name", "graph", *wide[2:]], ["x", "fused", "3", "4"]] == [lines[i].split() for i in (4, 6)]
+
+
 def test_lines_of_a_cell_stay_under_each_other():
     table = Table(("Model", "GFLOPs\n(Ultralytics)"), (("yolov8n\nat 64", "8.9"),))
 

@@ -1,0 +1,239 @@
+"""Where the layers of a model stand in a picture, and which way the lines between them take.
+
+A row of the picture is a level: all layers of one stride. A column is a stretch of depth in which the stride only
+grows or only shrinks, so backbone, FPN and PAN become columns that go down, up and down. A layer over several levels,
+such as DyHead or Detect, spans their rows. Lines run straight inside a column, and in the gutters between columns.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+ROW, ROW_GAP, BAND_GAP = 40, 18, 12
+"""Height of a box; space between boxes; space at either end of a band of rows."""
+APART = 5
+"""Least distance between lines of different layers, and between a line and a box that it passes."""
+LANE, GUTTER = 7, 13
+"""Distance of lines in a gutter; space on either side of them."""
+OUT = 26
+"""Where lines leave a box; they enter above it."""
+
+
+@dataclass(slots=True, eq=False)
+class Box:
+    """A layer, or the input, and where it is drawn.
+
+    Args:
+        key: What the picture calls it: `input`, its index, or its position where it has none.
+        strides: Levels that it stands on, finest first; several where it emits several, or joins them.
+        sources: What it reads.
+        width: As wide as its text.
+    """
+
+    key: str
+    strides: tuple[float, ...]
+    sources: tuple[Box, ...]
+    width: float
+    column: int = 0
+    x: float = 0
+    y: float = 0
+    height: float = ROW
+
+    @property
+    def spans(self) -> bool:
+        """Whether it stands on several levels."""
+        return len(self.strides) > 1
+
+    def holds(self, y: float, margin: float) -> bool:
+        """Whether a line at a height ends on its side, `margin` away from its corners."""
+        return self.y + margin <= y <= self.y + self.height - margin
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """A connection; `heights` are where it leaves, where it passes columns in between, and where it enters.
+
+    Args:
+        source: Where it starts.
+        target: Where it ends.
+        heights: `None` for the line between neighbours in a column.
+        lanes: Its lane in each gutter where it turns; a gutter has the number of the column left of it.
+    """
+
+    source: Box
+    target: Box
+    heights: tuple[float, float, float] | None = None
+    lanes: dict[int, int] = field(default_factory=dict)
+
+    def turns(self) -> Iterator[tuple[int, float, float]]:
+        """Yield each vertical part: its gutter, where it starts and where it ends."""
+        if self.heights:
+            start, across, end = self.heights
+            if start != across:
+                yield self.source.column, start, across
+            if across != end:
+                yield self.target.column - 1, across, end
+
+
+@dataclass(slots=True)
+class Layout:
+    """Boxes and lines with their places; `bands` holds top and bottom of each level's rows."""
+
+    boxes: Sequence[Box]
+    columns: list[list[Box]]
+    bands: dict[float, tuple[float, float]]
+    lines: list[Line]
+    gutters: list[float]
+    right: float = 0
+
+    def points(self, line: Line) -> list[tuple[float, float]]:
+        """Return the corners of a line."""
+        source, target = line.source, line.target
+        if line.heights is None:
+            down = source.y < target.y
+            x = source.x + min(source.width, target.width) / 2
+            return [(x, source.y + down * source.height), (x, target.y + (not down) * target.height)]
+        corners = [(source.x + source.width, line.heights[0])]
+        for gutter, start, end in line.turns():
+            x = self.gutters[gutter] + GUTTER + LANE * line.lanes[gutter]
+            corners += [(x, start), (x, end)]
+        own = source.column == target.column
+        return [*corners, (target.x + own * target.width, line.heights[2])]
+
+
+def lay_out(boxes: Sequence[Box], left: float, top: float) -> Layout:
+    """Place boxes, which come in order of depth, and connect them."""
+    columns = _columns(boxes)
+    bands = _rows(boxes, columns, top)
+    layout = Layout(boxes, columns, bands, _lines(boxes, columns, bands), [])
+    n_lanes = _share_gutters(layout.lines, len(columns))
+    x = left
+    for column, lanes in zip(columns, n_lanes, strict=True):
+        width = max(box.width for box in column)
+        for box in column:
+            box.x, box.width = x, width
+        x += width
+        layout.right = x + (LANE * (lanes - 1) + GUTTER if lanes else 0)
+        layout.gutters.append(x)
+        x += 2 * GUTTER + LANE * max(lanes - 1, 0)
+    return layout
+
+
+def _columns(boxes: Sequence[Box]) -> list[list[Box]]:
+    """Begin a column where the stride turns back, beside a layer over several levels, and where depth starts anew."""
+    columns: list[list[Box]] = []
+    heading = 0
+    for box in boxes:
+        last = columns[-1][-1] if columns else None
+        step = _sign(box.strides[0] - last.strides[-1]) if last else 0
+        jumps = step < 0 and last not in box.sources
+        turns = step * heading < 0 or (box.spans and (step <= 0 or heading < 0))
+        if last is None or last.spans or jumps or turns:
+            columns.append([])
+            heading = 0 if last is None or last.spans or jumps else step
+        heading = heading or step
+        box.column = len(columns) - 1
+        columns[-1].append(box)
+    return columns
+
+
+def _sign(number: float) -> int:
+    return (number > 0) - (number < 0)
+
+
+def _rows(boxes: Sequence[Box], columns: list[list[Box]], top: float) -> dict[float, tuple[float, float]]:
+    """Stack the boxes of a column within each level, downward or upward, and return top and bottom of the levels."""
+    bands: dict[float, tuple[float, float]] = {}
+    for stride in sorted({stride for box in boxes for stride in box.strides}):
+        cells = [[box for box in column if box.strides == (stride,)] for column in columns]
+        n_rows = max(1, *map(len, cells))
+        bottom = top + n_rows * (ROW + ROW_GAP) - ROW_GAP
+        for cell, column in zip(cells, columns, strict=True):
+            upward = column[-1].strides[0] < column[0].strides[0]
+            for row, box in enumerate(cell):
+                box.y = bottom - ROW - row * (ROW + ROW_GAP) if upward else top + row * (ROW + ROW_GAP)
+        bands[stride] = (top, bottom)
+        top = bottom + 2 * BAND_GAP
+    for box in boxes:
+        if box.spans:
+            box.y = bands[box.strides[0]][0]
+            box.height = bands[box.strides[-1]][1] - box.y
+    return bands
+
+
+def _lines(boxes: Sequence[Box], columns: list[list[Box]], bands: Mapping[float, tuple[float, float]]) -> list[Line]:
+    lines: list[Line] = []
+    above = {box: before for column in columns for before, box in itertools.pairwise(column)}
+    gaps = [y for top, bottom in bands.values() for y in _gaps(top, bottom)]
+    for target in boxes:
+        near = above.get(target)
+        beside = sorted((source for source in target.sources if source is not near), key=lambda source: source.y)
+        lines += [Line(near, target)] if near in target.sources and near else []
+        for place, source in enumerate(beside, 1):
+            port = target.y + (OUT - APART) * place / (len(beside) + 1)
+            shared = [stride for stride in source.strides if stride in target.strides]
+            for stride in shared if source.spans and target.spans else shared[:1] or [None]:
+                level = None if stride is None or not target.spans else sum(bands[stride]) / 2
+                heights = _heights(source, target, level or port, gaps, boxes, lines)
+                lines.append(Line(source, target, heights))
+    return lines
+
+
+def _gaps(top: float, bottom: float) -> Iterator[float]:
+    """Yield heights at which lines may pass between the rows of a band, and above and below it."""
+    n_rows = round((bottom - top + ROW_GAP) / (ROW + ROW_GAP))
+    for row in range(n_rows + 1):
+        middle = top - ROW_GAP / 2 + row * (ROW + ROW_GAP)
+        yield from (middle, middle - APART, middle + APART)
+
+
+def _heights(
+    source: Box, target: Box, port: float, gaps: Sequence[float], boxes: Sequence[Box], lines: Sequence[Line]
+) -> tuple[float, float, float]:
+    """Find the shortest way that passes no box and runs along no other layer's line."""
+    start = min(max(port, source.y + APART), source.y + source.height - APART) if source.spans else source.y + OUT
+    if target.column == source.column:
+        return start, port, port
+    between = range(source.column + 1, target.column)
+
+    def free(y: float) -> bool:
+        meets_box = any(box.column in between and box.holds(y, -APART) for box in boxes)
+        return not meets_box and not any(_run_along(y, source, target, line) for line in lines)
+
+    def detour(y: float) -> float:
+        end = y if target.holds(y, APART) else port
+        return abs(start - y) + abs(y - end) + APART * ((start != y) + (y != end))
+
+    ways = [start, port, *gaps]
+    across = min(filter(free, ways), key=detour, default=start) if between else start
+    end = across if target.holds(across, APART) else port
+    return start, end if not between else across, end
+
+
+def _run_along(y: float, source: Box, target: Box, line: Line) -> bool:
+    """Whether a line from source to target at a height would be taken for another that passes columns."""
+    if line.heights is None or line.source is source or line.target.column - line.source.column < 2:
+        return False
+    overlap = min(target.column, line.target.column) > max(source.column, line.source.column)
+    return overlap and abs(y - line.heights[1]) < APART
+
+
+def _share_gutters(lines: Sequence[Line], n: int) -> list[int]:
+    """Give each vertical part a lane, so that only lines of one source lie on each other; return lanes per gutter."""
+    gutters: list[list[list[tuple[float, float, Box]]]] = [[] for _ in range(n)]
+    for line in lines:
+        for gutter, start, end in line.turns():
+            top, bottom = min(start, end) - APART, max(start, end) + APART
+            lanes = gutters[gutter]
+            place = next((i for i, lane in enumerate(lanes) if _fits(lane, top, bottom, line.source)), len(lanes))
+            if place == len(lanes):
+                lanes.append([])
+            lanes[place].append((top, bottom, line.source))
+            line.lanes[gutter] = place
+    return [len(lanes) for lanes in gutters]
+
+
+def _fits(lane: Sequence[tuple[float, float, Box]], top: float, bottom: float, source: Box) -> bool:
+    return all(other is source or below <= top or above >= bottom for above, below, other in lane)
