@@ -14,6 +14,7 @@ RANKS = [
     {"modules", "cost", "data"},
     {"graph", "speed", "reports"},
     {"engine", "hooks", "sweeps"},
+    {"doctor"},
     {"cli", "__init__", "__main__"},
 ]
 SIDEWAYS_BELOW = 2  # ranks 0 and 1 are single files that may use each other; from rank 2 on, packages meet in `record`

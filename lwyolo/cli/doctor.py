@@ -6,12 +6,13 @@ import argparse
 import contextlib
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lwyolo.cli._parser import add_command
-from lwyolo.reports.tables import WIDTH, Format, Table, render, wrap
+from lwyolo.reports.tables import WIDTH, Format, Table, render
 
 if TYPE_CHECKING:
     from lwyolo.doctor import Finding
@@ -55,7 +56,8 @@ def report(findings: Sequence[Finding], fmt: Format) -> str:
         fmt: `text` or `markdown`.
     """
     lead = max(len(finding.check) for finding in findings) + len("  problem  ")
-    rows = tuple((f.check, f.state, wrap(f.found, WIDTH - lead) if fmt == "text" else f.found) for f in findings)
+    width = WIDTH - lead if fmt == "text" else sys.maxsize
+    rows = tuple((f.check, f.state, textwrap.fill(f.found, width, break_on_hyphens=False)) for f in findings)
     table = Table(header=("Check", "State", "Found"), rows=rows, align=("left", "left", "left"))
     parts = [render(table, fmt), *_remedies(findings, "   " if fmt == "text" else "   - "), _sum(findings)]
     return "\n\n".join(parts)

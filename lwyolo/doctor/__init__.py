@@ -56,10 +56,7 @@ def diagnose() -> list[Finding]:
     """Run all checks. Imports torch and Ultralytics; changes nothing but what importing Ultralytics does."""
     environment = dict(os.environ)
     broken = _import_errors()
-    findings = [
-        Finding(name, PROBLEM, f"cannot be imported: {error}", f"python -m pip install --force-reinstall {name}")
-        for name, error in broken.items()
-    ]
+    findings = [import_finding(name, error) for name, error in broken.items()]
     return findings + [finding for check in CHECKS for finding in run_check(check, environment, broken)]
 
 
@@ -78,6 +75,14 @@ def run_check(check: Check, environment: Mapping[str, str], broken: Mapping[str,
         return check.look(environment)
     except FAILURES as error:
         return [Finding(check.name, PROBLEM, describe(error), "Reinstall the package that the message names.")]
+
+
+def import_finding(name: str, error: str) -> Finding:
+    """Word why a package cannot be imported."""
+    remedy = f"python -m pip install --force-reinstall {name}"
+    if name == "ultralytics":
+        remedy += "\nIf the message names a folder: export YOLO_CONFIG_DIR=/a/folder/that/can/be/written"
+    return Finding(f"import {name}", PROBLEM, error, remedy)
 
 
 def _import_errors() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def look(environment: Mapping[str, str]) -> list[Finding]:
     cpu = f"{cpu_name()}, {usable_cores()} of {os.cpu_count()} cores usable, {memory} of memory"
     findings = [Finding("CPU", OK, cpu), *_look_at_cuda(environment)]
     if sys.platform == "darwin":
-        found = "usable" if torch.backends.mps.is_available() else "not usable: it needs macOS 12.3 and a Metal GPU"
+        found = "usable" if torch.backends.mps.is_available() else "not usable on this Mac"
         findings.append(Finding("MPS", OK, found))
     return findings
 
@@ -53,10 +53,11 @@ def _look_at_cuda(environment: Mapping[str, str]) -> list[Finding]:
     error = ""
     if build:
         try:
-            torch.cuda.init()
+            torch.zeros(1, device="cuda")
         except RuntimeError as raised:
             error = describe(raised)
-    driver = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
+    nvidia = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
+    driver = Path("/dev/kfd").exists() if torch.version.hip else nvidia
     return [no_device_finding(build, driver, environment.get(VISIBLE), error)]
 
 
@@ -91,11 +92,11 @@ def device_finding(device: Device, build: str) -> Finding:
 
 
 def no_device_finding(build: str, driver: bool, visible: str | None, error: str) -> Finding:
-    """Say why torch sees no CUDA device; without an NVIDIA driver there is nothing to repair.
+    """Say why torch sees no CUDA device; without a driver there is nothing to repair.
 
     Args:
         build: What torch is built for, empty for the CPU alone.
-        driver: Whether an NVIDIA driver is installed.
+        driver: Whether the driver that this build needs is installed; for the CPU alone, whether NVIDIA's is.
         visible: `CUDA_VISIBLE_DEVICES`, `None` where it is not set.
         error: What torch said when it looked for devices.
     """
@@ -107,11 +108,12 @@ def no_device_finding(build: str, driver: bool, visible: str | None, error: str)
             state, remedy = NOTE, "python -m pip install --force-reinstall torch torchvision  (from an index for CUDA)"
             found += ", although an NVIDIA driver is installed"
     elif not driver:
-        found = f"none: torch is built for {build}, but there is no NVIDIA driver"
+        found = f"none: torch is built for {build}, but its driver is not installed"
     elif visible is not None and visible.strip() in ("", "-1"):
         state, found, remedy = NOTE, f"none: hidden by {VISIBLE}={visible!r}", f"unset {VISIBLE}"
     else:
         state = PROBLEM
-        found = f"none, although an NVIDIA driver is installed and torch is built for {build}: {error or 'no reason given'}"
-        remedy = "nvidia-smi must list the device.\nUpdate the driver, or install torch for an older CUDA."
+        shown = "" if visible is None else f" ({VISIBLE}={visible})"
+        found = f"none, although torch is built for {build} and its driver is installed{shown}: {error}"
+        remedy = "nvidia-smi or rocm-smi must list the device.\nUpdate the driver, or install torch for an older one."
     return Finding("CUDA", state, found, remedy)

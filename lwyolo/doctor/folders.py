@@ -38,7 +38,7 @@ def look(_: Mapping[str, str]) -> list[Finding]:
         Place("temporary folder", Path(tempfile.gettempdir()), "export TMPDIR=/a/folder/that/can/be/written"),
         Place("current folder", Path.cwd(), "Start the command in a folder that can be written."),
     )
-    return [place_finding(place, *probe(place.folder)) for place in places]
+    return [look_at(place) for place in places]
 
 
 def look_at_settings(environment: Mapping[str, str]) -> list[Finding]:
@@ -53,8 +53,13 @@ def look_at_settings(environment: Mapping[str, str]) -> list[Finding]:
         Place("weights folder", Path(SETTINGS["weights_dir"]), change.format("weights_dir"), required=False),
     ]
     fallback = fallback_finding(Path(USER_CONFIG_DIR), environment.get("YOLO_CONFIG_DIR"), Path(tempfile.gettempdir()))
-    found = [place_finding(place, *probe(place.folder)) for place in places]
+    found = [look_at(place) for place in places]
     return [fallback, *found[1:]] if fallback else found
+
+
+def look_at(place: Place) -> Finding:
+    """Look at one folder."""
+    return place_finding(place, *probe(place.folder))
 
 
 def probe(folder: Path) -> tuple[str, int | None]:
@@ -77,13 +82,14 @@ def place_finding(place: Place, error: str, free: int | None) -> Finding:
         error: Why it cannot be written, empty where it can.
         free: Free bytes, `None` where they are not known.
     """
+    folder = place.folder.absolute()
     if error:
         state = PROBLEM if place.required else NOTE
-        return Finding(place.name, state, f"{place.folder} cannot be written: {error}", place.remedy)
+        return Finding(place.name, state, f"{folder} cannot be written: {error}", place.remedy)
     if free is not None and free < GIB:
-        found = f"{place.folder}; only {free / GIB:.2f} GiB are free"
+        found = f"{folder}; only {free / GIB:.2f} GiB are free"
         return Finding(place.name, NOTE, found, f"Free some space, or choose another folder: {place.remedy}")
-    return Finding(place.name, OK, str(place.folder))
+    return Finding(place.name, OK, str(folder))
 
 
 def fallback_finding(used: Path, asked: str | None, temporary: Path) -> Finding | None:

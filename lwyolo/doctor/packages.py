@@ -103,5 +103,5 @@ def automatic_installs_finding(allowed: bool, online: bool, environment: Mapping
         NOTE,
         f"on: Ultralytics may pip-install packages in the middle of a run, over versions that you chose; {network} now"
         f"{settings}",
-        "export YOLO_AUTOINSTALL=false\nexport YOLO_OFFLINE=true  (also keeps it from looking for a network and updates)",
+        "export YOLO_AUTOINSTALL=false\nexport YOLO_OFFLINE=true  (also: no search for a network or updates)",
     )

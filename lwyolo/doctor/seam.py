@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from importlib import import_module
 
 from lwyolo.doctor.finding import NOTE, OK, PROBLEM, Finding
 from lwyolo.engine.parser import KNOWN_SHAPES, NEWEST, OLDEST, shape_of, source_of
-from lwyolo.errors import LwyoloError, PluginError
+from lwyolo.errors import LwyoloError, UnsupportedUltralyticsError
+from lwyolo.plugins import LOADED_VARIABLE
 from lwyolo.registry import MODULES
 
 WITHOUT_PLUGINS = "LWYOLO_NO_ENTRY_POINTS"
@@ -17,23 +19,26 @@ TESTED = f"python -m pip install 'ultralytics>={OLDEST},<={NEWEST}'"
 def look(environment: Mapping[str, str]) -> list[Finding]:
     """Install the seam, as every command that builds a model does."""
     try:
-        from lwyolo.engine import seam
+        import_module("lwyolo.engine.seam")
     except LwyoloError as error:
         return [failure(error)]
-    source, _, _ = source_of(inspect.unwrap(seam.tasks.parse_model))
+    from ultralytics.nn import parse_model
+
+    source, _, _ = source_of(inspect.unwrap(parse_model))
     added = [spec.name for spec in MODULES.values() if not spec.cls.__module__.startswith("lwyolo.modules.")]
     return [finding(shape_of(source), len(MODULES), added, WITHOUT_PLUGINS in environment)]
 
 
 def failure(error: LwyoloError) -> Finding:
     """Word what kept the seam from being installed."""
-    if isinstance(error, PluginError):
-        remedy = (
-            "Update or uninstall that plugin.\n"
-            f"Or leave out those of installed packages: export {WITHOUT_PLUGINS}=1; those asked for: unset LWYOLO_PLUGINS"
-        )
-        return Finding("seam", PROBLEM, str(error), remedy)
-    return Finding("seam", PROBLEM, str(error), TESTED)
+    if isinstance(error, UnsupportedUltralyticsError):
+        return Finding("seam", PROBLEM, str(error), TESTED)
+    remedy = (
+        "Repair, update or uninstall that plugin.\n"
+        f"Or leave out plugins of installed packages: export {WITHOUT_PLUGINS}=1\n"
+        f"Or those that the environment names: unset {LOADED_VARIABLE}"
+    )
+    return Finding("seam", PROBLEM, str(error), remedy)
 
 
 def finding(shape: str, n_modules: int, added: list[str], without_plugins: bool) -> Finding:

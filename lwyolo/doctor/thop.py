@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from importlib import metadata
 from importlib.util import find_spec
 
-from lwyolo.doctor.finding import FAILURES, OK, PROBLEM, Finding, State
+from lwyolo.doctor.finding import FAILURES, OK, PROBLEM, Finding
 from lwyolo.provenance import THOP
 
 OURS = THOP[0]
 REINSTALL = f"python -m pip install --force-reinstall --no-deps {OURS}"
-ZERO = "Ultralytics prints 0.0 GFLOPs for every model, without an error"
+ZERO = "prints 0.0 GFLOPs for every model, without an error"
 
 
 def look(_: Mapping[str, str]) -> list[Finding]:
@@ -52,15 +52,15 @@ def finding(owners: Mapping[str, str], imported: str, gflops: float | None) -> F
         gflops: Ultralytics' count of a convolution, `None` where it was not made.
     """
     named = " and ".join(f"{name} {version}" for name, version in owners.items())
-    counted = "not tried, since Ultralytics cannot be imported" if gflops is None else f"{gflops:.6f} GFLOPs"
-    live = f"Its count of one convolution: {counted}."
+    counted = "cannot be asked" if gflops is None else f"counts {gflops:.3g} GFLOPs for one convolution"
+    live = f"Ultralytics {counted}"
     others = [name for name in owners if name != OURS]
     if others:
-        effect = ZERO if gflops == 0 else "a newer Ultralytics then prints 0.0 GFLOPs for every model, without an error"
+        effect = f"Ultralytics {ZERO}" if gflops == 0 else f"{live}, but a newer one {ZERO}"
         return Finding(
             "thop",
             PROBLEM,
-            f"The import name thop belongs to {named}, and is read from {imported}: {effect}. {live}",
+            f"the import name belongs to {named}, and is read from {imported or 'nowhere'}: {effect}",
             "\n".join(
                 [
                     *(f"python -m pip uninstall -y {name}" for name in others),
@@ -70,10 +70,10 @@ def finding(owners: Mapping[str, str], imported: str, gflops: float | None) -> F
             ),
         )
     if not imported:
-        return Finding("thop", PROBLEM, f"There is no module thop: {ZERO}.", REINSTALL)
+        return Finding("thop", PROBLEM, f"there is no module of that name: Ultralytics {ZERO}", REINSTALL)
+    rename = f"{REINSTALL}\nIf {imported} is no file of that package, rename or remove it."
     if gflops == 0:
-        remedy = f"{REINSTALL}\nIf {imported} is not the file of that package, rename it."
-        return Finding("thop", PROBLEM, f"thop is read from {imported}, and fails there: {ZERO}. {live}", remedy)
-    state: State = OK if owners else PROBLEM
-    who = f"{named} alone owns the import name." if owners else f"No package owns {imported}, which hides {OURS}."
-    return Finding("thop", state, f"{who} {live}", "" if owners else f"Rename that file or folder.\n{REINSTALL}")
+        return Finding("thop", PROBLEM, f"read from {imported}, which fails: Ultralytics {ZERO}", rename)
+    if not owners:
+        return Finding("thop", PROBLEM, f"read from {imported}, which no package owns; {live}", rename)
+    return Finding("thop", OK, f"{named} alone owns the import name; {live}")

@@ -44,16 +44,14 @@ def cpu_quota(root: Path, own: Path) -> float | None:
         root: Where control groups are mounted.
         own: The file that names this process's groups, one `id:controllers:path` a line.
     """
-    quotas = []
+    quotas: list[float | None] = []
     for line in own.read_text().splitlines() if own.is_file() else ():
         _, controllers, path = line.split(":", 2)
         base = root / "cpu" if "cpu" in controllers.split(",") else root
         if controllers and base == root:
             continue
         group = base / path.lstrip("/")
-        for folder in (group, *group.parents):
-            if folder.is_relative_to(base):
-                quotas.append(_quota(folder))
+        quotas += [_quota(folder) for folder in (group, *group.parents) if folder.is_relative_to(base)]
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
@@ -78,13 +76,14 @@ def threads_finding(n_threads: int, usable: int, environment: Mapping[str, str])
         environment: The environment variables.
     """
     asked = {name: environment[name].split(",")[0] for name in VARIABLES if environment.get(name)}
-    most = max([n_threads, *(int(value) for value in asked.values() if value.isdecimal())])
     variables = ", ".join(f"{name}={environment[name]}" for name in asked) or f"{VARIABLES[0]} is not set"
     found = f"torch uses {n_threads} on {usable} usable cores ({variables})"
-    if most <= usable:
-        return Finding("threads", OK, found)
     remedy = "\n".join(f"export {name}={usable}" for name in asked or VARIABLES[:1])
-    return Finding("threads", PROBLEM, f"{found}: more threads than cores, so they wait for each other", remedy)
+    if n_threads > usable:
+        return Finding("threads", PROBLEM, f"{found}: more threads than cores, so they wait for each other", remedy)
+    if any(value.isdecimal() and int(value) > usable for value in asked.values()):
+        return Finding("threads", NOTE, f"{found}: other libraries may start as many as were asked for", remedy)
+    return Finding("threads", OK, found)
 
 
 def ultralytics_finding(n_threads: int, n_workers: int, usable: int, cores: int) -> Finding:
@@ -97,7 +96,10 @@ def ultralytics_finding(n_threads: int, n_workers: int, usable: int, cores: int)
         cores: Cores of the machine.
     """
     check = "Ultralytics' threads"
-    found = f"{n_threads} for training on the CPU, whatever OMP_NUM_THREADS says; {n_workers} data loader workers"
+    found = (
+        f"{n_threads} for training on the CPU, whatever OMP_NUM_THREADS says; by default {n_workers} data loader "
+        f"worker{'s' * (n_workers != 1)}"
+    )
     if max(n_threads, n_workers) <= usable:
         return Finding(check, OK, found)
     return Finding(

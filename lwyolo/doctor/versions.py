@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from lwyolo.doctor.finding import FAILURES, NOTE, OK, PROBLEM, Finding, describe
 from lwyolo.doctor.packages import requirements
 from lwyolo.engine.parser import NEWEST, OLDEST
-from lwyolo.provenance import ultralytics_copies
+from lwyolo.provenance import ultralytics_copies, versions
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -24,15 +23,16 @@ def look_at_versions(_: Mapping[str, str]) -> list[Finding]:
     from packaging.specifiers import SpecifierSet
 
     needed = {one.name: one.specifier for one in requirements("lwyolo")}
-    needed["ultralytics"] = SpecifierSet(f">={OLDEST}")
-    python = metadata.metadata("lwyolo")["Requires-Python"] if len(needed) > 1 else ""
-    findings = [version_finding("Python", platform.python_version(), SpecifierSet(python))]
-    for name in PACKAGES:
-        try:
-            findings.append(version_finding(name, metadata.version(name), needed.get(name, SpecifierSet())))
-        except metadata.PackageNotFoundError:
-            findings.append(Finding(name, PROBLEM, "not installed", f"python -m pip install {name}"))
-    return findings
+    needed |= {"python": SpecifierSet(_needed_python()), "ultralytics": SpecifierSet(f">={OLDEST}")}
+    here = versions()
+    return [version_finding(n, here[n], needed.get(n, SpecifierSet())) for n in ("python", *PACKAGES) if n in here]
+
+
+def _needed_python() -> str:
+    try:
+        return metadata.metadata("lwyolo")["Requires-Python"] or ""
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def version_finding(name: str, version: str, needed: SpecifierSet) -> Finding:
@@ -41,7 +41,7 @@ def version_finding(name: str, version: str, needed: SpecifierSet) -> Finding:
 
     if not needed.contains(version, prereleases=True):
         wanted = f"ultralytics>={OLDEST},<={NEWEST}" if name == "ultralytics" else f"{name}{needed}"
-        remedy = f"Use Python {needed}." if name == "Python" else f"python -m pip install '{wanted}'"
+        remedy = f"Use Python {needed}." if name == "python" else f"python -m pip install '{wanted}'"
         return Finding(name, PROBLEM, f"{version}; lwyolo needs {needed}", remedy)
     if name == "ultralytics" and Version(version) > Version(NEWEST):
         found = f"{version}; newer than what was tested, {OLDEST} to {NEWEST}"
@@ -76,17 +76,16 @@ def look_at_integration(_: Mapping[str, str]) -> list[Finding]:
     try:
         compute_ap([0.5, 1.0], [1.0, 0.5])
     except AttributeError as error:
-        return [integration_finding(str(error), metadata.version("ultralytics"), metadata.version("numpy"))]
-    return [integration_finding("", metadata.version("ultralytics"), metadata.version("numpy"))]
+        return [integration_finding(describe(error), versions())]
+    return [integration_finding("", versions())]
 
 
-def integration_finding(error: str, ultralytics: str, numpy: str) -> Finding:
+def integration_finding(error: str, here: Mapping[str, str]) -> Finding:
     """Judge whether AP can be computed.
 
     Args:
         error: What NumPy said, empty where AP was computed.
-        ultralytics: Its version.
-        numpy: Its version.
+        here: Versions of the packages.
     """
     check = "AP with this NumPy"
     if not error:
@@ -94,7 +93,8 @@ def integration_finding(error: str, ultralytics: str, numpy: str) -> Finding:
     return Finding(
         check,
         PROBLEM,
-        f"Ultralytics {ultralytics} cannot compute AP with NumPy {numpy}, so every validation fails: {error}",
+        f"Ultralytics {here['ultralytics']} cannot compute AP with NumPy {here['numpy']}, so every validation fails: "
+        f"{error}",
         f"python -m pip install 'ultralytics>=8.4,<={NEWEST}'\nOr: python -m pip install 'numpy<2.4'",
     )
 
@@ -102,11 +102,10 @@ def integration_finding(error: str, ultralytics: str, numpy: str) -> Finding:
 def look_at_operators(_: Mapping[str, str]) -> list[Finding]:
     """Run the compiled operators of torchvision that Ultralytics and our modules call."""
     needed = next((str(r.specifier) for r in requirements("torchvision") if r.name == "torch"), "")
-    fits = metadata.version("torch"), metadata.version("torchvision"), needed
     try:
-        return [operators_finding(*fits, devices=_run_operators(), error="")]
+        return [operators_finding(versions(), needed, devices=_run_operators())]
     except FAILURES as error:
-        return [operators_finding(*fits, devices=(), error=describe(error))]
+        return [operators_finding(versions(), needed, error=describe(error))]
 
 
 def _run_operators() -> tuple[str, ...]:
@@ -121,12 +120,11 @@ def _run_operators() -> tuple[str, ...]:
     return devices
 
 
-def operators_finding(torch: str, torchvision: str, needed: str, *, devices: Sequence[str], error: str) -> Finding:
+def operators_finding(here: Mapping[str, str], needed: str, devices: Sequence[str] = (), error: str = "") -> Finding:
     """Judge whether torchvision fits torch.
 
     Args:
-        torch: Its version.
-        torchvision: Its version.
+        here: Versions of the packages.
         needed: The versions of torch that torchvision declares, empty where it declares none.
         devices: Where the operators ran.
         error: Why they did not, else empty.
@@ -134,10 +132,14 @@ def operators_finding(torch: str, torchvision: str, needed: str, *, devices: Seq
     from packaging.specifiers import SpecifierSet
 
     check = "torchvision operators"
-    pair = f"torchvision {torchvision} with torch {torch}"
-    remedy = "python -m pip install --force-reinstall torch torchvision\nBoth from one index: for the CPU, or for one CUDA."
+    pair = f"torchvision {here['torchvision']} with torch {here['torch']}"
+    remedy = (
+        "python -m pip install --force-reinstall torch torchvision\nBoth from one index: for the CPU, or for one CUDA."
+    )
     if error:
-        return Finding(check, PROBLEM, f"{pair}: nms or deform_conv2d fails, so nothing can be predicted: {error}", remedy)
-    if not SpecifierSet(needed).contains(torch, prereleases=True):
-        return Finding(check, PROBLEM, f"{pair}: it is built for torch{needed}", remedy)
+        return Finding(
+            check, PROBLEM, f"{pair}: nms or deform_conv2d fails, so nothing can be predicted: {error}", remedy
+        )
+    if not SpecifierSet(needed).contains(here["torch"], prereleases=True):
+        return Finding(check, PROBLEM, f"{pair}, but it is built for torch{needed}", remedy)
     return Finding(check, OK, f"nms and deform_conv2d run on {' and '.join(devices)}")

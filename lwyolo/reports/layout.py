@@ -82,7 +82,6 @@ class Layout:
     """Boxes and lines with their places; `bands` holds top and bottom of each level's rows."""
 
     boxes: Sequence[Box]
-    columns: list[list[Box]]
     bands: dict[float, tuple[float, float]]
     lines: list[Line]
     gutters: list[float]
@@ -105,9 +104,9 @@ class Layout:
 
 def lay_out(boxes: Sequence[Box], left: float, top: float) -> Layout:
     """Place boxes, which come in order of depth, and connect them."""
-    columns = _columns(boxes)
-    bands = _rows(boxes, columns, top)
-    layout = Layout(boxes, columns, bands, _lines(boxes, columns, bands), [])
+    columns, headings = _columns(boxes)
+    bands = _rows(boxes, columns, headings, top)
+    layout = Layout(boxes, bands, _lines(boxes, columns, bands), [])
     n_lanes = _share_gutters(layout.lines, len(columns))
     x = left
     for column, lanes in zip(columns, n_lanes, strict=True):
@@ -121,39 +120,44 @@ def lay_out(boxes: Sequence[Box], left: float, top: float) -> Layout:
     return layout
 
 
-def _columns(boxes: Sequence[Box]) -> list[list[Box]]:
-    """Begin a column where the stride turns back, beside a layer over several levels, and where depth starts anew."""
+def _columns(boxes: Sequence[Box]) -> tuple[list[list[Box]], list[int]]:
+    """Begin a column where the stride turns back, beside a layer over several levels, and where depth starts anew.
+
+    Returns:
+        The columns, and the heading of each: 1 downward, -1 upward, 0 where the stride stays as it is.
+    """
     columns: list[list[Box]] = []
-    heading = 0
+    headings: list[int] = []
     for box in boxes:
         last = columns[-1][-1] if columns else None
         step = _sign(box.strides[0] - last.strides[-1]) if last else 0
-        jumps = step < 0 and last not in box.sources
-        turns = step * heading < 0 or (box.spans and (step <= 0 or heading < 0))
-        if last is None or last.spans or jumps or turns:
+        starts = last is None or last.spans or (step < 0 and last not in box.sources)
+        if starts or step * headings[-1] < 0 or (box.spans and (step <= 0 or headings[-1] < 0)):
             columns.append([])
-            heading = 0 if last is None or last.spans or jumps else step
-        heading = heading or step
+            headings.append(0 if starts else step)
+        elif step:
+            headings[-1] = step
         box.column = len(columns) - 1
         columns[-1].append(box)
-    return columns
+    return columns, headings
 
 
 def _sign(number: float) -> int:
     return (number > 0) - (number < 0)
 
 
-def _rows(boxes: Sequence[Box], columns: list[list[Box]], top: float) -> dict[float, tuple[float, float]]:
+def _rows(
+    boxes: Sequence[Box], columns: list[list[Box]], headings: list[int], top: float
+) -> dict[float, tuple[float, float]]:
     """Stack the boxes of a column within each level, downward or upward, and return top and bottom of the levels."""
     bands: dict[float, tuple[float, float]] = {}
     for stride in sorted({stride for box in boxes for stride in box.strides}):
         cells = [[box for box in column if box.strides == (stride,)] for column in columns]
         n_rows = max(1, *map(len, cells))
         bottom = top + n_rows * (ROW + ROW_GAP) - ROW_GAP
-        for cell, column in zip(cells, columns, strict=True):
-            upward = column[-1].strides[0] < column[0].strides[0]
+        for cell, heading in zip(cells, headings, strict=True):
             for row, box in enumerate(cell):
-                box.y = bottom - ROW - row * (ROW + ROW_GAP) if upward else top + row * (ROW + ROW_GAP)
+                box.y = bottom - ROW - row * (ROW + ROW_GAP) if heading < 0 else top + row * (ROW + ROW_GAP)
         bands[stride] = (top, bottom)
         top = bottom + 2 * BAND_GAP
     for box in boxes:
@@ -174,10 +178,9 @@ def _lines(boxes: Sequence[Box], columns: list[list[Box]], bands: Mapping[float,
         for place, source in enumerate(beside, 1):
             port = target.y + (OUT - APART) * place / (len(beside) + 1)
             shared = [stride for stride in source.strides if stride in target.strides]
-            for stride in shared if source.spans and target.spans else shared[:1] or [None]:
-                level = None if stride is None or not target.spans else sum(bands[stride]) / 2
-                heights = _heights(source, target, level or port, gaps, boxes, lines)
-                lines.append(Line(source, target, heights))
+            ports = [sum(bands[stride]) / 2 for stride in shared] if target.spans else []
+            for height in ports if source.spans and ports else ports[:1] or [port]:
+                lines.append(Line(source, target, _heights(source, target, height, gaps, boxes, lines)))
     return lines
 
 

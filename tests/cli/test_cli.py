@@ -124,7 +124,7 @@ def test_unknown_key_gives_the_nearest_before_anything_starts(capsys):
         (["train", "yolov8n.yaml", "scale=s"], "scale=s: Ultralytics' scale is a gain of the augmentation, a number. The scale of the model is --scale s."),
         (["train", "yolov8n.yaml", "mode=val"], "mode: this command trains. For other modes use lwyolo.YOLO in Python."),
         (["train", "yolov8n.yaml", "--imgsz", "48x64"], "--imgsz with two numbers is for --info; training takes one."),
-        (["info", "yolov8n.yaml", "--imgsz", "0"], "argument --imgsz: '0' is no image size; expected 640, or height and width as 480x640. See lwyolo info --help."),
+        (["info", "yolov8n.yaml", "--imgsz", "0"], "argument --imgsz: '0' is no image size; expected 640, or height and width as 480 640. See lwyolo info --help."),
         (["modules", "--plugins", "no.py"], "plugin no.py: no such file."),
         (["modules", "--plugins", "nosuch"], "no module named 'nosuch'."),
         (["train", "--resume", "no/last.pt"], "--resume: no checkpoint no/last.pt."),
@@ -250,17 +250,10 @@ def test_train_py_prints_the_cost_and_saves_it(tmp_path):
 
 
 def test_the_image_size_counts_however_it_is_given():
-    sizes = [["--imgsz", "64x96"], ["imgsz=[64,96]"]]
+    sizes = [["--imgsz", "64", "96"], ["--imgsz", "64x96"], ["imgsz=[64,96]"]]
     titles = [run("train", "yolov8n.yaml", "--info", *size).stdout.splitlines()[0] for size in sizes]
 
-    assert 2 * ["One forward pass: 64 × 96, batch 1, float32, fused;"] == [title[:51] for title in titles]
-
-
-def test_info_puts_models_side_by_side():
-    out = run("info", "yolov8n.yaml", "cfg/yolov8n-dyheadlite.yaml").stdout
-
-    assert "4.372" in out
-    assert "against yolov8n" in out
+    assert 3 * ["One forward pass: 64 × 96, batch 1, float32;"] == [title[:44] for title in titles]
 
 
 def test_info_tells_two_copies_of_ultralytics_apart(tmp_path):

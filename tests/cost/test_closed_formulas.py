@@ -75,7 +75,9 @@ def axes_of(o, size):
 
 
 def weight_and_bias(o):
-    return o["in_channels"] * o["out_channels"] // o["groups"] * math.prod(o["kernel_size"]), o["bias"] * o["out_channels"]
+    return o["in_channels"] * o["out_channels"] // o["groups"] * math.prod(o["kernel_size"]), o["bias"] * o[
+        "out_channels"
+    ]
 
 
 @given(convolutions())
@@ -98,10 +100,10 @@ def test_convolution(drawn):
 def test_transposed_convolution(drawn, data):
     """Each input position is spread by the whole kernel: Hi·Wi·c1·(c2/g)·kh·kw, whatever the output padding."""
     o, batch, size = drawn
-    extra = tuple(
-        data.draw(st.integers(0, max(s, d) - 1)) for s, d in zip(o["stride"], o["dilation"], strict=True)
-    )
-    out = [(i - 1) * s - 2 * p + d * (k - 1) + e + 1 for (i, k, s, p, d), e in zip(axes_of(o, size), extra, strict=True)]
+    extra = tuple(data.draw(st.integers(0, max(s, d) - 1)) for s, d in zip(o["stride"], o["dilation"], strict=True))
+    out = [
+        (i - 1) * s - 2 * p + d * (k - 1) + e + 1 for (i, k, s, p, d), e in zip(axes_of(o, size), extra, strict=True)
+    ]
     assume(min(out) >= 1)
     weight, bias = weight_and_bias(o)
     kind = [nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d][len(size) - 1]
@@ -310,9 +312,10 @@ def test_deformable_convolution_with_its_offset_convolution(groups, stride, dila
     assert B * area * c2 * (C // groups) * 9 == operator.macs
     assert B * area * C * 9 * (2 * 4 + 1) == operator.flops - 2 * operator.macs
     assert B * area * 27 * offset_groups * C * 9 + operator.macs == found.macs
-    assert F32 * (
-        B * (C * H * W + 27 * offset_groups * area + c2 * area) + c2 * (C // groups) * 9 + c2
-    ) == operator.memory_access_bytes
+    assert (
+        F32 * (B * (C * H * W + 27 * offset_groups * area + c2 * area) + c2 * (C // groups) * 9 + c2)
+        == operator.memory_access_bytes
+    )
 
 
 def test_convolution_whose_weights_are_computed_from_the_image():
@@ -425,27 +428,44 @@ def test_dynamic_head_without_deformable_convolution(levels, n):
     assert B * (math.prod(sizes[0]) * 12 * c + n * block) == found.macs
 
 
-LSTM_GATES = 3 * 4 + 2 + 3 + 5
-"""Element-wise FLOPs a hidden unit and step: 3 sigmoids, 2 tanh, 3 products, 5 sums of which 4 join the two products."""
-GRU_GATES = 2 * 4 + 1 + 2 + 6
-"""2 sigmoids, 1 tanh, 2 products (reset, update), 6 sums (3 + 1 with the input's part, difference, new state)."""
+LSTM, GRU = (nn.LSTM, 4, 3 * 4 + 2 + 3 + 5), (nn.GRU, 3, 2 * 4 + 1 + 2 + 5)
+"""Gates, and element-wise FLOPs a hidden unit and step: sigmoids at 4, tanh, products, sums.
+
+An LSTM's sums join the two products of each gate, and the two parts of the cell. A GRU's join those of two gates, the
+parts of the candidate, and old and new state: (h - n)·z + n.
+"""
+
+
+def recurrent(kind, layers, directions):
+    """Build one; return it, what it costs on both devices, its multiply-accumulates and the units that it computes."""
+    (cls, n_gates, _), c, hidden, steps = kind, 10, 12, 5
+    module = cls(c, hidden, layers, bidirectional=directions == 2, batch_first=True)
+    widths = [c, *[hidden * directions] * (layers - 1)]
+    macs = B * steps * directions * sum(n_gates * hidden * (width + hidden) for width in widths)
+    return on_both(module, (B, steps, c)), macs, B * steps * directions * layers * hidden
 
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize(("kind", "n_gates", "gates"), [(nn.LSTM, 4, LSTM_GATES), (nn.GRU, 3, GRU_GATES)])
-def test_recurrent_layers(kind, n_gates, gates, layers, directions):
-    c, hidden, steps = 10, 12, 5
-    module = kind(c, hidden, layers, bidirectional=directions == 2, batch_first=True)
-    widths = [c, *[hidden * directions] * (layers - 1)]
-    macs = B * steps * directions * sum(n_gates * hidden * (width + hidden) for width in widths)
-    units = B * steps * directions * layers * hidden
-
-    costs = on_both(module, (B, steps, c))
+@pytest.mark.parametrize("kind", [LSTM, GRU], ids=["LSTM", "GRU"])
+def test_recurrent_layers(kind, layers, directions):
+    costs, macs, _ = recurrent(kind, layers, directions)
 
     assert [macs] * 2 == [cost.macs for cost in costs]
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU], ids=["LSTM", "GRU"])
+def test_gates_of_recurrent_layers_are_elementwise_work(kind):
+    costs, macs, units = recurrent(kind, 2, 2)
+
+    assert [2 * macs + kind[2] * units] * 2 == [cost.flops for cost in costs]
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU], ids=["LSTM", "GRU"])
+def test_recurrent_layers_have_no_operator_without_a_formula(kind):
+    costs, _, _ = recurrent(kind, 1, 1)
+
     assert [{}] * 2 == [cost.uncounted for cost in costs]
-    assert [2 * macs + gates * units] * 2 == [cost.flops for cost in costs]
 
 
 X = (2, 8, 16, 12)
