@@ -78,15 +78,21 @@ def _check(args: argparse.Namespace, exported: bool) -> None:
             raise UsageError(f"{option}: {reason}.")
     path = Path(args.model)
     if exported and not path.is_file():
-        beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-        found = "no such file" if path.suffix else "no such file; the name of a stock model ends in .yaml or .pt"
-        found = "a folder; give one file of it" if path.is_dir() else found
-        raise UsageError(f"{path}: {found}.{did_you_mean(path.name, beside)}")
+        raise UsageError(f"{path}: {_why_not(path)}")
     if exported and args.svg:
         raise UsageError(
             f"{args.model}: --svg draws the layers of a model YAML or a checkpoint; it is not available yet for "
             f"exported files. To see its operators: lwyolo view {args.model}"
         )
+
+
+def _why_not(path: Path) -> str:
+    if path.is_dir():
+        return "a folder; give one file of it."
+    if not path.suffix:
+        return "no such file; the name of a stock model ends in .yaml or .pt."
+    beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    return f"no such file.{did_you_mean(path.name, beside)}"
 
 
 def _draw(args: argparse.Namespace) -> int:

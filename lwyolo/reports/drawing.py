@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 OUTSIDE = "(outside of layers)"
 FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
-EM = 0.68
-"""Width of a column of text for each unit of font size: sans-serif letters take less on average, in bold too."""
+EM, WIDE = 0.7, 0.9
+"""Widths of a column of text, and of a capital, m or w, for each unit of font size; sans-serif fonts take less."""
 NAME, SMALL, TITLE = 11, 10, 15
 """Font sizes: of names, of shapes and notes, of the title."""
 PAD, BAR = 8, 3
@@ -59,12 +59,12 @@ def layer_graph_svg(name: str, cost: Cost) -> str:
     layers = [shown.layer for _, shown in drawn if shown.layer]
     largest = {kind: max((getattr(layer, kind) for layer in layers), default=0) for kind in ("macs", "params")}
     width = max(layout.right + MARGIN, NARROWEST)
-    bottom = max(end for _, end in layout.bands.values()) + 24
+    bottom = layout.bottom + 24
     size = f'width="{width:g}" height="{bottom + FOOT:g}"'
     view = f'viewBox="0 0 {width:g} {bottom + FOOT:g}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {view} {size} role="img" font-family="{escape(FONT)}">',
-        f"<title>{_text(name)}</title>",
+        f"<title>{escape(fit(name, TITLE, math.inf))}</title>",
         f"<style>{STYLE}</style>",
         ARROW,
         f'<rect {size} fill="#fff"/>',
@@ -82,19 +82,21 @@ def text_width(text: str, size: float) -> float:
     """Return a width that holds a text in any usual sans-serif font; a Chinese character counts twice.
 
     Example:
-        >>> text_width("C2f", 10) == 3 * 10 * EM, text_width("卷积", 10) == 4 * 10 * EM
-        (True, True)
+        >>> round(text_width("abc2", 10), 1), round(text_width("卷积", 10), 1), round(text_width("C2f", 10), 1)
+        (28.0, 28.0, 23.0)
     """
-    return sum(max(wcwidth(character), 0) for character in text) * size * EM
+    widths = (WIDE if letter.isupper() or letter in "mw" else EM * max(wcwidth(letter), 0) for letter in text)
+    return size * sum(widths)
 
 
 def fit(text: str, size: float, width: float) -> str:
-    """Shorten a text, at its end, to a width.
+    """Shorten a text, at its end, to a width; what a font or XML cannot show becomes a replacement character.
 
     Example:
-        >>> fit("RTDETRDecoder", 10, 13 * 10 * EM), fit("RTDETRDecoder", 10, 8 * 10 * EM)
-        ('RTDETRDecoder', 'RTDETRD…')
+        >>> fit("upsample", 10, 60), fit("upsample", 10, 40)
+        ('upsample', 'upsa…')
     """
+    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
     if text_width(text, size) <= width:
         return text
     while text and text_width(text + "…", size) > width:
@@ -144,7 +146,7 @@ def _draw_list(cost: Cost) -> list[tuple[Box, Shown]]:
         read = {stride for source in sources for stride in source.strides}
         strides = tuple(sorted({*by_level, *(read if loose or not by_level else ())}))
         lines = [_shape(shape) for shape in loose[:2]]
-        levels = {stride: _joined(shapes) for stride, shapes in by_level.items()}
+        levels = {stride: _joined(shapes) for stride, shapes in sorted(by_level.items())}
         if len(strides) == 1:
             lines, levels = [*levels.values(), *lines][:1], {}
         shown = Shown(layer.type.rsplit(".", 1)[-1], lines, levels, layer, str(index))
@@ -213,7 +215,7 @@ def _box(box: Box, shown: Shown, largest: Mapping[str, int], layout: Layout) -> 
     weights = " weights" if layer and layer.params else ""
     yield f'<g data-layer="{box.key}">'
     if layer:
-        yield f"<title>{_text(_details(layer))}</title>"
+        yield f"<title>{escape(fit(_details(layer), SMALL, math.inf))}</title>"
     yield (
         f'<rect class="box{weights}" x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{box.height:g}" rx="3"/>'
     )
@@ -258,10 +260,5 @@ def _legend(cost: Cost, largest: Mapping[str, int], top: float) -> Iterator[str]
 
 def _line_of_text(x: float, y: float, text: str, kind: str = "", index: str = "") -> str:
     style = f' class="{kind}"' if kind else ""
-    before = f'<tspan class="index">{_text(index)} </tspan>' if index else ""
-    return f'<text x="{x:g}" y="{y:g}"{style}>{before}{_text(text)}</text>'
-
-
-def _text(text: str) -> str:
-    """Escape a text; what XML or a font cannot show becomes a replacement character."""
-    return escape("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text))
+    before = f'<tspan class="index">{escape(index)} </tspan>' if index else ""
+    return f'<text x="{x:g}" y="{y:g}"{style}>{before}{escape(text)}</text>'

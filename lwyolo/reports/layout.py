@@ -76,6 +76,14 @@ class Line:
             if across != end:
                 yield self.target.column - 1, across, end
 
+    def runs_at(self, y: float, gutters: Sequence[int]) -> bool:
+        """Whether it runs level at a height, or too near to it, in one of the gutters."""
+        if self.heights is None:
+            return False
+        first, last = self.source.column, max(self.source.column, self.target.column - 1)
+        runs = zip(self.heights, ((first, first), (first, last), (last, last)), strict=True)
+        return any(abs(y - height) < APART and a <= gutter <= b for height, (a, b) in runs for gutter in gutters)
+
 
 @dataclass(slots=True)
 class Layout:
@@ -84,8 +92,14 @@ class Layout:
     boxes: Sequence[Box]
     bands: dict[float, tuple[float, float]]
     lines: list[Line]
-    gutters: list[float]
+    gutters: list[float] = field(default_factory=list)
     right: float = 0
+
+    @property
+    def bottom(self) -> float:
+        """Of the lowest box or line."""
+        ends = [end for _, end in self.bands.values()]
+        return max(*ends, *(y for line in self.lines for y in line.heights or ()), 0)
 
     def points(self, line: Line) -> list[tuple[float, float]]:
         """Return the corners of a line."""
@@ -106,7 +120,7 @@ def lay_out(boxes: Sequence[Box], left: float, top: float) -> Layout:
     """Place boxes, which come in order of depth, and connect them."""
     columns, headings = _columns(boxes)
     bands = _rows(boxes, columns, headings, top)
-    layout = Layout(boxes, bands, _lines(boxes, columns, bands), [])
+    layout = Layout(boxes, bands, _lines(boxes, columns, bands))
     n_lanes = _share_gutters(layout.lines, len(columns))
     x = left
     for column, lanes in zip(columns, n_lanes, strict=True):
@@ -171,6 +185,7 @@ def _lines(boxes: Sequence[Box], columns: list[list[Box]], bands: Mapping[float,
     lines: list[Line] = []
     above = {box: before for column in columns for before, box in itertools.pairwise(column)}
     gaps = [y for top, bottom in bands.values() for y in _gaps(top, bottom)]
+    gaps += [gaps[-1] + APART * place for place in range(1, sum(len(box.sources) for box in boxes))]  # always enough
     for target in boxes:
         near = above.get(target)
         beside = sorted((source for source in target.sources if source is not near), key=lambda source: source.y)
@@ -179,7 +194,8 @@ def _lines(boxes: Sequence[Box], columns: list[list[Box]], bands: Mapping[float,
             port = target.y + (OUT - APART) * place / (len(beside) + 1)
             shared = [stride for stride in source.strides if stride in target.strides]
             ports = [sum(bands[stride]) / 2 for stride in shared] if target.spans else []
-            for height in ports if source.spans and ports else ports[:1] or [port]:
+            each = source.spans and target.column - source.column == 1
+            for height in ports if ports and each else ports[:1] or [port]:
                 lines.append(Line(source, target, _heights(source, target, height, gaps, boxes, lines)))
     return lines
 
@@ -196,31 +212,33 @@ def _heights(
     source: Box, target: Box, port: float, gaps: Sequence[float], boxes: Sequence[Box], lines: Sequence[Line]
 ) -> tuple[float, float, float]:
     """Find the shortest way that passes no box and runs along no other layer's line."""
-    start = min(max(port, source.y + APART), source.y + source.height - APART) if source.spans else source.y + OUT
+    first, last = source.column, max(source.column, target.column - 1)
+
+    def runs(y: float, *gutters: int) -> bool:
+        return any(line.source is not source and line.runs_at(y, gutters) for line in lines)
+
+    if target.spans and runs(port, last):
+        port = next((y for y in gaps if target.holds(y, APART) and not runs(y, last)), port)
+    start = source.y + OUT
+    if source.spans:
+        heights = (y for y in (port, *gaps) if source.holds(y, APART) and not runs(y, first))
+        start = next(heights, source.y + source.height / 2)
     if target.column == source.column:
         return start, port, port
     between = range(source.column + 1, target.column)
 
     def free(y: float) -> bool:
         meets_box = any(box.column in between and box.holds(y, -APART) for box in boxes)
-        return not meets_box and not any(_run_along(y, source, target, line) for line in lines)
+        return not meets_box and not runs(y, *range(first, last + 1))
+
+    def end(y: float) -> float:
+        return y if target.holds(y, APART) and not runs(y, last) else port
 
     def detour(y: float) -> float:
-        end = y if target.holds(y, APART) else port
-        return abs(start - y) + abs(y - end) + APART * ((start != y) + (y != end))
+        return abs(start - y) + abs(y - end(y)) + APART * ((start != y) + (y != end(y)))
 
-    ways = [start, port, *gaps]
-    across = min(filter(free, ways), key=detour, default=start) if between else start
-    end = across if target.holds(across, APART) else port
-    return start, end if not between else across, end
-
-
-def _run_along(y: float, source: Box, target: Box, line: Line) -> bool:
-    """Whether a line from source to target at a height would be taken for another that passes columns."""
-    if line.heights is None or line.source is source or line.target.column - line.source.column < 2:
-        return False
-    overlap = min(target.column, line.target.column) > max(source.column, line.source.column)
-    return overlap and abs(y - line.heights[1]) < APART
+    across = min(filter(free, [start, port, *gaps]), key=detour, default=start) if between else end(start)
+    return start, across, end(across)
 
 
 def _share_gutters(lines: Sequence[Line], n: int) -> list[int]:
@@ -230,7 +248,8 @@ def _share_gutters(lines: Sequence[Line], n: int) -> list[int]:
         for gutter, start, end in line.turns():
             top, bottom = min(start, end) - APART, max(start, end) + APART
             lanes = gutters[gutter]
-            place = next((i for i, lane in enumerate(lanes) if _fits(lane, top, bottom, line.source)), len(lanes))
+            order = sorted(range(len(lanes)), key=lambda i: all(other is not line.source for *_, other in lanes[i]))
+            place = next((i for i in order if _fits(lanes[i], top, bottom, line.source)), len(lanes))
             if place == len(lanes):
                 lanes.append([])
             lanes[place].append((top, bottom, line.source))

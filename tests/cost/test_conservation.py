@@ -86,7 +86,7 @@ def test_parameters_depend_on_neither_image_nor_batch(stem):
     deployed = {cost(stem, size, batch).params for size, batch in (((64, 64), 1), ((640, 640), 1), ((64, 64), 3))}
 
     assert 1 == len(deployed)
-    assert sum(p.numel() for p in model(stem).parameters()) == cost(stem, fused=False).params >= max(deployed)
+    assert sum(p.numel() for p in model(stem).parameters()) == cost(stem, fused=False).params
 
 
 GATES = 7 * 64 + 3 * (64 * 16 + 16 * 4 * 64)
@@ -124,7 +124,7 @@ def test_multiply_accumulates_grow_with_the_area(stem):
         assert 4 * small == large
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.sampled_from(SHIPPED), st.integers(1, 9), st.integers(1, 9), st.integers(1, 3), st.booleans())
 def test_multiply_accumulates_of_any_image_and_batch(stem, rows, columns, batch, fused):
     size = (32 * rows, 32 * columns)

@@ -169,7 +169,7 @@ def test_meta_device_and_cpu_agree(network):
     assert cost(network) == cost(network, device="cpu")
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(networks(), networks())
 def test_network_after_another_adds_up_eagerly(first, second):
     """Operators run one by one do not see each other: both halves cost what they cost alone."""
@@ -225,3 +225,19 @@ def test_detectors_convolution_fuses_to_its_input_weights_and_output(act, batch)
 
     assert F32 * (n_in + n_out + 9 * C * 12 + 2 * n_out + 4 * 12 + 2 * n_out * eager) == found.memory_access_bytes
     assert F32 * folded == found.memory_access_fused_bytes
+
+
+def test_value_written_in_parts_is_written_before_it_is_read_whole():
+    """Clone 2n; the part: convolution n/2 and its weights, copy n/2; then SiLU cannot join the copy of a part: 2n."""
+    part, n = C // 4, C * H * W
+    found = cost(Composed(["partial", "act"], [0, 0], 1))
+
+    assert F32 * (2 * n + n // 2 + 9 * part**2 + n // 2 + 2 * n) == found.memory_access_fused_bytes
+
+
+def test_expanded_column_is_read_once():
+    class Column(nn.Module):
+        def forward(self, x):
+            return x * x[..., :1].expand_as(x)
+
+    assert F32 * (2 * C * H * W + C * H) == cost(Column()).memory_access_bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from lwyolo.cost import Cost, LayerCost
 from lwyolo.reports.drawing import EM, NAME, SMALL, TITLE, fit, layer_graph_svg, text_width
-from lwyolo.reports.layout import APART
 
 SVG = "{http://www.w3.org/2000/svg}"
 OURS = [
@@ -27,11 +26,11 @@ MODELS = [*(f"cfg/{name}.yaml" for name in OURS), *(f"{name}.yaml" for name in S
 
 
 @functools.cache
-def drawn(model: str) -> ElementTree.Element:
+def drawn(model: str) -> ET.Element:
     from lwyolo.engine.info import model_cost
 
     name, cost, _ = model_cost(model, imgsz=320)
-    return ElementTree.fromstring(layer_graph_svg(name, cost))
+    return ET.fromstring(layer_graph_svg(name, cost))
 
 
 def layer(
@@ -53,8 +52,8 @@ def cost(*layers: LayerCost, image=(1, 3, 64, 64)) -> Cost:
     )  # fmt: skip
 
 
-def picture(*layers: LayerCost, name: str = "net", **settings) -> ElementTree.Element:
-    return ElementTree.fromstring(layer_graph_svg(name, cost(*layers, **settings)))
+def picture(*layers: LayerCost, name: str = "net", **settings) -> ET.Element:
+    return ET.fromstring(layer_graph_svg(name, cost(*layers, **settings)))
 
 
 def boxes(svg) -> dict[str, tuple[float, float, float, float]]:
@@ -257,7 +256,3 @@ def test_the_same_model_gives_the_same_picture():
     rows = (layer(0), layer(1, (0, -1)), layer(2, shapes=[(1, 8, 16, 16)]))
 
     assert layer_graph_svg("net", cost(*rows)) == layer_graph_svg("net", cost(*rows))
-
-
-def test_lines_keep_their_distance():
-    assert APART >= 2
