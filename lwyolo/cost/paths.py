@@ -115,11 +115,11 @@ def _call(path: str, module: nn.Module) -> Call:
 
 
 def _shapes(output: Any) -> Iterator[Shape]:
-    """Shapes of what the next module receives: a tuple's first element, as an evaluating head adds its raw output."""
+    """Shapes of what the next module receives; of a tuple with more than tensors, as of a head, the first element."""
     if isinstance(output, Tensor):
         yield tuple(output.shape)
     elif isinstance(output, tuple):
-        yield from _shapes(output[0] if output else None)
+        yield from _shapes(list(output) if all(isinstance(t, Tensor) for t in output) else output[0])
     elif isinstance(output, list):
         for item in output:
             yield from _shapes(item)

@@ -112,7 +112,9 @@ def load_for_cost(source: str | Path, scale: str | None = None, on_meta: bool = 
         return Path(name).stem, YOLO(name).model
     if split_scale(name)[1] is None:
         name = with_scale(name, first_scale(name))
-    return Path(name).stem, build_on_meta(load_model_yaml(name)) if on_meta else YOLO(name).model
+    yaml = load_model_yaml(name)
+    only_one = len(yaml.get("scales") or ()) < 2
+    return Path(source if only_one else name).stem, build_on_meta(yaml) if on_meta else YOLO(name).model
 
 
 @functools.wraps(paper.profile)

@@ -77,7 +77,7 @@ class YOLO(ultralytics.YOLO):
     def _load(self, weights: str, task: str | None = None) -> None:
         try:
             super()._load(weights, task=task)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, ConnectionError) as error:  # a stock name is fetched, where there is a network
             raise missing_model(weights) from error
 
     def export(self, **kwargs: Any) -> str:

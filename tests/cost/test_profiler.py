@@ -255,3 +255,19 @@ def test_cost_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         cost.macs = 0
     assert isinstance(cost, Cost)
+
+
+def test_a_tuple_of_levels_shows_all_of_them_and_a_head_its_result():
+    class Split(nn.Module):
+        def forward(self, x):
+            return x.split([1, 3], dim=1)
+
+    class Head(nn.Module):
+        def forward(self, x):
+            return x, [x, x]
+
+    (split,) = profile(nn.Sequential(Split()), input_shape=(1, 4, 8, 8)).layers
+    (head,) = profile(nn.Sequential(Head()), input_shape=(1, 4, 8, 8)).layers
+
+    assert ((1, 1, 8, 8), (1, 3, 8, 8)) == split.output_shapes
+    assert ((1, 4, 8, 8),) == head.output_shapes

@@ -12,7 +12,7 @@ from ultralytics.nn import tasks
 import lwyolo
 from lwyolo.cost import profile
 from lwyolo.engine.files import load_model_yaml, with_scale
-from lwyolo.engine.info import build_on_meta, cost_of
+from lwyolo.engine.info import build_on_meta, cost_of, load_for_cost
 from lwyolo.errors import CostError, GraphError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,3 +98,11 @@ def test_a_stock_name_is_a_name_and_no_pattern():
 
 def test_an_operator_without_a_formula_refuses_a_strict_count():
     assert cost_of("yolov8n.yaml", imgsz=64, strict=True).training.uncounted == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("rtdetr-l.yaml", "rtdetr-l"), ("yolov8-p2.yaml", "yolov8n-p2"), ("cfg/yolov8s-dyhead.yaml", "yolov8s-dyhead")],
+)
+def test_a_model_is_named_by_its_file_and_its_scale_where_it_has_several(source, name):
+    assert name == load_for_cost(source)[0]
