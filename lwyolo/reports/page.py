@@ -51,7 +51,7 @@ def cost_page(named: Sequence[tuple[str, Cost]]) -> str:
     sections = (_section(i, name, cost, opened=len(named) == 1) for i, (name, cost) in enumerate(named))
     names = list(dict.fromkeys(name for name, _ in named))
     return Template(_asset("page.html")).substitute(
-        title=html.escape(f"Where the cost of {', '.join(names)} lies"),
+        title=html.escape(f"Where the cost lies: {', '.join(names)}"),
         css=_asset("page.css"),
         js=_asset("page.js"),
         summary=_summary(named),
@@ -105,14 +105,15 @@ def _heading(name: str, cost: Cost) -> str:
 
 def _summary(named: Sequence[tuple[str, Cost]]) -> str:
     """Put several models side by side, with links to their sections."""
-    if len(named) == 1:
+    if len(named) < 2:
         return ""
     links = "".join(
         f'<li><a href="#model-{i}">{html.escape(_heading(name, cost))}</a></li>' for i, (name, cost) in enumerate(named)
     )
     table = ""
     if all(_is_image(cost) for _, cost in named):
-        table = _table(replace(_without_empty(cost_table([(name, cost.record()) for name, cost in named])), notes=()))
+        side_by_side = _without_empty(cost_table([(name, cost.record()) for name, cost in named]))
+        table = _table(replace(side_by_side, notes=side_by_side.notes[1:]))
     return f'{table}\n<nav aria-label="Models"><ul>{links}</ul></nav>'
 
 
@@ -155,7 +156,7 @@ def _warning(cost: Cost) -> str:
     if not cost.uncounted:
         return ""
     calls = ", ".join(f"{name} × {count}" for name, count in sorted(cost.uncounted.items()))
-    text = f"Ran without a formula, their operations are missing in every figure: {calls}."
+    text = f"Ran without a formula, missing in MACCs and FLOPs: {calls}."
     return f'<p class="uncounted" role="note"><strong>{html.escape(text)}</strong></p>'
 
 
@@ -173,7 +174,7 @@ def _definitions(cost: Cost) -> Iterator[str]:
         ("Arithmetic intensity", number(cost.arithmetic_intensity, 1), "FLOPs per byte, fused"),
     )
     for name, value, remark in figures:
-        yield f"<div><dt>{name}</dt><dd>{value} <br><small>{html.escape(remark)}</small></dd></div>"
+        yield f"<div><dt>{name}</dt><dd>{value} <small>{html.escape(remark)}</small></dd></div>"
 
 
 def _layers(name: str, cost: Cost) -> Table:
@@ -192,8 +193,9 @@ def _layers(name: str, cost: Cost) -> Table:
 
 
 def _without_empty(table: Table) -> Table:
-    """Leave out the columns in which nothing was measured."""
-    kept = [c for c in range(len(table.header)) if any(row[c] not in ("", MISSING) for row in table.rows)]
+    """Leave out the columns of figures that hold none."""
+    figures = range(table.stub, len(table.header))
+    kept = [*range(table.stub), *(c for c in figures if any(row[c] not in ("", MISSING) for row in table.rows))]
     header, *rows = (tuple(row[c] for c in kept) for row in (table.header, *table.rows))
     return replace(table, header=header, rows=tuple(rows), align=tuple(table.sides[c] for c in kept))
 
