@@ -1,6 +1,7 @@
-"""What our hooks cost: `python scripts/benchmark.py [--pairs 5] [--epochs 4] [--imgsz 160]`.
+"""What our own parts cost: `python scripts/benchmark.py hooks` or `cost`; `_benchmark_cost.py` describes the latter.
 
-Why: a record that slows the training down would not be kept. Two figures answer, on the demo set on this machine:
+`hooks [--pairs 5] [--epochs 4] [--imgsz 160]`: a record that slows the training down would not be kept. Two figures
+answer, on the demo set on this machine:
 
 - share: seconds that our hooks ran, of the seconds of the epochs that they ran in. Each call is timed, so this holds on
   a noisy machine too.
@@ -51,16 +52,8 @@ def seconds_an_epoch(trainer_class: type, settings: dict[str, Any], spent: dict[
     return statistics.median(epochs[1 : settings["epochs"]]), sum(epochs[: settings["epochs"]])
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--imgsz", type=int, default=160)
-    parser.add_argument("--images", type=int, default=120)
-    args = parser.parse_args()
-    os.environ.update(YOLO_OFFLINE="true", YOLO_VERBOSE="false")
-
+def hooks(args: argparse.Namespace) -> int:
+    """Measure and print what our hooks cost."""
     import torch
     import ultralytics
     from ultralytics.models.yolo.detect import DetectionTrainer as Stock
@@ -94,8 +87,37 @@ def main() -> None:
     print(f"once a training, before and after: median {statistics.median(once):.1f} s")
     versions = f"{platform.machine()}, torch {torch.__version__}, ultralytics {ultralytics.__version__}"
     print(versions)
-    print(json.dumps({"ratio": ratios, "share": shares, "once_s": once, "settings": vars(args), "machine": versions}))
+    settings = {name: value for name, value in vars(args).items() if isinstance(value, int)}
+    print(json.dumps({"ratio": ratios, "share": shares, "once_s": once, "settings": settings, "machine": versions}))
+    return 0
+
+
+def cost(args: argparse.Namespace) -> int:
+    """Measure and print what counting costs, and whether it is right."""
+    from _benchmark_cost import run
+
+    return run(args)
+
+
+def main() -> int:
+    """Run the benchmark that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    commands = parser.add_subparsers(required=True, metavar="hooks|cost")
+    of_hooks = commands.add_parser("hooks", help="what our hooks add to a training")
+    of_hooks.add_argument("--pairs", type=int, default=5)
+    of_hooks.add_argument("--epochs", type=int, default=4)
+    of_hooks.add_argument("--imgsz", type=int, default=160)
+    of_hooks.add_argument("--images", type=int, default=120)
+    of_hooks.set_defaults(run=hooks)
+    of_cost = commands.add_parser("cost", help="how right and how fast our counter is, beside others")
+    of_cost.add_argument("--quick", action="store_true", help="one detector and the small nets only")
+    of_cost.add_argument("--pairs", type=int, default=5)
+    of_cost.set_defaults(run=cost)
+    args = parser.parse_args()
+    os.environ.update(YOLO_OFFLINE="true", YOLO_VERBOSE="false")
+    result: int = args.run(args)
+    return result
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

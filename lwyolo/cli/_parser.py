@@ -51,6 +51,13 @@ def add_plugins(parser: Parser) -> None:
     )
 
 
+def positive(text: str) -> int:
+    """Read a count of one or more."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no count; expected 1 or more")
+    return int(text)
+
+
 def examples(*lines: str) -> str:
     """Return the text of a help's examples."""
     return "\n  ".join(["examples:", *lines])

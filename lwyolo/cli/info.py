@@ -8,7 +8,7 @@ from typing import Any
 
 from lwyolo import plugins
 from lwyolo.cli._cost import FORMATS, SUFFIXES, CostRequest, add_imgsz, cost_report
-from lwyolo.cli._parser import add_command, add_plugins
+from lwyolo.cli._parser import add_command, add_plugins, positive
 from lwyolo.errors import UsageError
 from lwyolo.record import write_text
 
@@ -39,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="model YAML, checkpoint, stock name, or ONNX file")
     parser.add_argument("--scale", choices=("n", "s", "m", "l", "x"), help="scale of YAMLs whose name has none")
     add_imgsz(parser)
-    parser.add_argument("--batch", type=_count, default=1, metavar="N", help="images in the pass (1)")
+    parser.add_argument("--batch", type=positive, default=1, metavar="N", help="images in the pass (1)")
     parser.add_argument(
         "--dtype",
         choices=("float32", "float16", "bfloat16", "float64"),
@@ -91,10 +91,3 @@ def _format(save: Path | None) -> str:
     if save.suffix not in SUFFIXES:
         raise UsageError(f"--save {save}: unknown suffix {save.suffix!r}; expected one of {' '.join(SUFFIXES)}.")
     return SUFFIXES[save.suffix]
-
-
-def _count(text: str) -> int:
-    """Read a number of images."""
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of images; expected 1 or more")
-    return int(text)

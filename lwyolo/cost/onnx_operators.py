@@ -2,22 +2,31 @@
 
 Formulas receive what an operator computes with, as tensors on the meta device: without shapes, axes, scales and zero
 points, which steer it. Integer contractions count as floating-point ones do, and their rescaling, as a bias, nothing.
-Quantising is a division, a rounding, a sum and a clamp, 5 FLOPs an element, and its inverse 2; logical operators and
-those that move data have none.
+Quantising is a division, a rounding, a sum and a clamp, 5 FLOPs an element, 2 more where the range is found first; its
+inverse is 2. Logical operators and those that move data have none.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lwyolo.cost.elementwise import GATHERS, aten
-from lwyolo.cost.operations import FORMULAS, Elementwise, Work
+from lwyolo.cost.elementwise import GATHERS
+from lwyolo.cost.operations import (
+    FORMULAS,
+    Elementwise,
+    Work,
+    attention,
+    convolution,
+    grid_sample,
+    normalisation,
+    pooling,
+    recurrent_layer,
+)
 from lwyolo.cost.shapes import Operator, ShapeMode, answer
 
 Formula = Callable[["Operation"], "Work | int"]
@@ -26,93 +35,45 @@ _SAME_NAME = (
     "Abs Add Sub Mul Div Neg Sign Sqrt Reciprocal Exp Log Sin Cos Tan Asin Acos Atan Sinh Cosh Tanh Erf Pow Floor Ceil "
     "Round Relu Sigmoid Elu Celu Selu Softplus Gelu Mish Softmax"
 )
-_RENAMED = {
-    "HardSigmoid": "hardsigmoid",
-    "HardSwish": "hardswish",
-    "Swish": "silu",
-    "com.microsoft::QuickGelu": "silu",
-    "com.microsoft::Gelu": "gelu",
-    "LeakyRelu": "leaky_relu",
-    "PRelu": "prelu",
-    "ThresholdedRelu": "threshold",
-    "Shrink": "softshrink",
-    "Clip": "clamp",
-    "Max": "maximum",
-    "Min": "minimum",
-    "Sum": "add",
-    "Mod": "remainder",
-    "Equal": "eq",
-    "Less": "lt",
-    "LessOrEqual": "le",
-    "Greater": "gt",
-    "GreaterOrEqual": "ge",
-    "Not": "logical_not",
-    "And": "logical_and",
-    "Or": "logical_or",
-    "Xor": "logical_xor",
-    "IsNaN": "isnan",
-    "IsInf": "isinf",
-    "Cast": "_to_copy",
-    "CastLike": "_to_copy",
-    "ReduceSum": "sum",
-    "ReduceMean": "mean",
-    "ReduceMax": "amax",
-    "ReduceMin": "amin",
-    "ReduceProd": "prod",
-    "ReduceL1": "norm",
-    "ReduceL2": "norm",
-    "ReduceSumSquare": "norm",
-    "ReduceLogSumExp": "logsumexp",
-    "ArgMax": "argmax",
-    "ArgMin": "argmin",
-    "TopK": "topk",
-    "CumSum": "cumsum",
-    "LogSoftmax": "log_softmax",
-    "GlobalAveragePool": "adaptive_avg_pool2d",
-    "GlobalMaxPool": "adaptive_max_pool2d",
-    "Col2Im": "col2im",
-    "Concat": "cat",
-    "Pad": "constant_pad_nd",
-    "Tile": "repeat",
-    "DepthToSpace": "pixel_shuffle",
-    "SpaceToDepth": "pixel_unshuffle",
-    "Where": "where",
-    "ScatterND": "index_put",
-    "ScatterElements": "scatter",
-    "NonZero": "nonzero",
-    "OneHot": "one_hot",
-    "Trilu": "tril",
-    "Compress": "masked_select",
-    "Gather": "index_select",
-    "GatherElements": "gather",
-    "GatherND": "index",
-    "Reshape": "clone",
-    "Flatten": "clone",
-    "Slice": "flip",
-    "ConstantOfShape": "full",
-    "Range": "arange",
-    "EyeLike": "eye",
-    "RandomNormalLike": "randn_like",
-    "RandomUniformLike": "rand_like",
-}
+_RENAMED = (
+    "HardSigmoid:hardsigmoid HardSwish:hardswish Swish:silu com.microsoft::QuickGelu:silu "
+    "com.microsoft::Gelu:gelu LeakyRelu:leaky_relu PRelu:prelu ThresholdedRelu:threshold Shrink:softshrink "
+    "Clip:clamp Max:maximum Min:minimum Sum:add Mod:remainder Equal:eq Less:lt LessOrEqual:le Greater:gt "
+    "GreaterOrEqual:ge Not:logical_not And:logical_and Or:logical_or Xor:logical_xor IsNaN:isnan IsInf:isinf "
+    "Cast:_to_copy CastLike:_to_copy ReduceSum:sum ReduceMean:mean ReduceMax:amax ReduceMin:amin "
+    "ReduceProd:prod ReduceL1:norm ReduceL2:norm ReduceSumSquare:norm ReduceLogSumExp:logsumexp ArgMax:argmax "
+    "ArgMin:argmin TopK:topk CumSum:cumsum LogSoftmax:log_softmax GlobalAveragePool:adaptive_avg_pool2d "
+    "GlobalMaxPool:adaptive_max_pool2d Col2Im:col2im Concat:cat Pad:constant_pad_nd Tile:repeat "
+    "DepthToSpace:pixel_shuffle SpaceToDepth:pixel_unshuffle Where:where ScatterND:index_put "
+    "ScatterElements:scatter NonZero:nonzero OneHot:one_hot Trilu:tril Compress:masked_select "
+    "Gather:index_select GatherElements:gather GatherND:index Reshape:clone Flatten:clone Slice:flip "
+    "ConstantOfShape:full Range:arange EyeLike:eye RandomNormalLike:randn_like RandomUniformLike:rand_like"
+)
 ATEN = {name: f"aten::{name.lower()}" for name in _SAME_NAME.split()}
-ATEN |= {name: f"aten::{torch_name}" for name, torch_name in _RENAMED.items()}
+ATEN |= {name: f"aten::{torch_name}" for name, _, torch_name in (pair.rpartition(":") for pair in _RENAMED.split())}
+"""ONNX operators that are one of torch's, with that one's name."""
 VARIADIC = frozenset({"Max", "Min", "Sum"})
-FUSIBLE_MOVES = frozenset({"Cast", "CastLike"})
 QUANTISING = {"QuantizeLinear": 5, "DequantizeLinear": 2}
 
-DATA = {  # which inputs are data, where not all are
-    **dict.fromkeys("Resize Upsample Pad Clip TopK Tile CumSum OneHot Col2Im QuantizeLinear".split(), (0,)),
+QUANTISED = {  # element-wise, on numbers that stay quantised
+    f"com.microsoft::QLinear{name}": weight
+    for name, weight in {"Add": 1, "Mul": 1, "Sigmoid": 4, "LeakyRelu": 2}.items()
+}
+FUSIBLE = QUANTISED.keys() | {"BatchNormalization", "QuantizeLinear", "Cast", "CastLike"}
+
+DATA: dict[str, Sequence[int]] = {  # which inputs are data, where not all are
+    **dict.fromkeys(("Resize", "Upsample", "Pad", "Clip", "TopK", "Tile", "CumSum", "OneHot", "Col2Im"), (0,)),
     **{name: (0,) for name in ATEN if name.startswith("Reduce")},
-    **dict.fromkeys(("Reshape", "Slice", "Expand", "DequantizeLinear", "ConstantOfShape"), (0,)),
+    **dict.fromkeys(("Reshape", "Slice", "Expand", "ConstantOfShape", "QuantizeLinear", "DequantizeLinear"), (0,)),
     **dict.fromkeys(("ConvInteger", "MatMulInteger"), (0, 1)),
+    "BatchNormalization": (0,),
     "QLinearConv": (0, 3, 8),
     "QLinearMatMul": (0, 3),
     "com.microsoft::QGemm": (0, 3, 6),
     "com.microsoft::QLinearAdd": (0, 3),
     "com.microsoft::QLinearMul": (0, 3),
-    "com.microsoft::QLinearSigmoid": (0,),
-    "com.microsoft::QLinearLeakyRelu": (0,),
+    **{f"com.microsoft::QLinear{name}": (0,) for name in ("Sigmoid", "LeakyRelu", "Softmax", "AveragePool")},
+    "com.microsoft::QLinearConcat": range(2, 1000, 3),  # two for the result, then three for each part
 }
 
 
@@ -152,10 +113,17 @@ def work_of(operation: Operation) -> tuple[Work, bool]:
 def is_fusible(name: str) -> bool:
     """Whether an operator works element by element, so that it can join the one that made its input."""
     formula = FORMULAS.get(ATEN.get(name, name))
-    return isinstance(formula, Elementwise) or name in FUSIBLE_MOVES | FLOATING_AS.keys() | {
-        "BatchNormalization",
-        "QuantizeLinear",
-    }
+    return isinstance(formula, Elementwise) or name in FUSIBLE
+
+
+def data_of(name: str, n_inputs: int) -> tuple[int, ...]:
+    """Which of its inputs an operator computes with."""
+    return tuple(slot for slot in DATA.get(name, range(n_inputs)) if slot < n_inputs)
+
+
+def folds_norms(name: str) -> bool:
+    """Whether the weights of an operator can take in a batch norm that follows."""
+    return name in CONVOLUTIONS | MATRIX_PRODUCTS
 
 
 def gathers(name: str) -> bool:
@@ -173,9 +141,9 @@ def _as_torch(operation: Operation) -> Work | int:
 def _convolution(operation: Operation) -> Work:
     x, weight = operation.tensors[:2]
     transposed = "ConvTranspose" in operation.name
-    macs = FORMULAS["aten::convolution"](x, weight, None, None, None, None, transposed, out=operation.out)
+    macs = convolution(x, weight, None, None, None, None, transposed, out=operation.out)
     added = len(operation.tensors) > 3  # com.microsoft::FusedConv adds a fourth input
-    return Work(int(macs), operation.out.numel() * (added + _activation(operation)))
+    return Work(macs, operation.out.numel() * (added + _activation(operation)))
 
 
 def _activation(operation: Operation) -> int:
@@ -210,41 +178,38 @@ class _Sum(ShapeMode):  # type: ignore[no-untyped-call]  # torch leaves its base
 
 def _einsum(operation: Operation) -> Work:
     """What torch makes of it: a product of two operands at a time."""
-    with torch.inference_mode(), _Sum() as total:
+    total = _Sum()
+    with torch.inference_mode(), total:
         torch.einsum(operation.attributes["equation"], *operation.tensors)
     return total.work
 
 
-def _deformable(operation: Operation) -> Work:
+def _deformable(operation: Operation) -> Work | int:
     x, weight, offset, bias, mask = (*operation.inputs, None, None)[:5]
-    work = FORMULAS["torchvision::deform_conv2d"](x, weight, offset, mask, bias, mask is not None, out=operation.out)
-    assert isinstance(work, Work)
-    return work
+    formula = FORMULAS["torchvision::deform_conv2d"]
+    return formula(x, weight, offset, mask, bias, mask is not None, out=operation.out)
 
 
-def _attention(operation: Operation) -> Work | int:
+def _attention(operation: Operation) -> Work:
     query, key, value = operation.tensors[:3]
     if query.dim() == 3:  # heads are packed in the last axis
-        q_heads, kv_heads = operation.attributes["q_num_heads"], operation.attributes["kv_num_heads"]
-        query = query.unflatten(-1, (q_heads, -1)).transpose(1, 2)
-        key, value = (t.unflatten(-1, (kv_heads, -1)).transpose(1, 2) for t in (key, value))
-    return FORMULAS["aten::scaled_dot_product_attention"](query, key, value, out=operation.out)
+        query, key, value = (
+            t.view(*t.shape[:2], operation.attributes[heads], -1).transpose(1, 2)
+            for t, heads in zip((query, key, value), ("q_num_heads", "kv_num_heads", "kv_num_heads"), strict=True)
+        )
+    return attention(query, key, value, out=operation.out)
 
 
 def _recurrent(operation: Operation) -> int:
-    """Both weight matrices once per step and sequence; gates are not counted."""
-    x, w_input, w_hidden = operation.tensors[:3]
-    return math.prod(x.shape[:2]) * (w_input.numel() + w_hidden.numel())
+    return recurrent_layer(*operation.tensors[:3], out=operation.out)
 
 
-def _pooling(operation: Operation) -> Work | int:
-    kernel = operation.attributes["kernel_shape"]
-    return FORMULAS["aten::max_pool2d"](operation.tensors[0], kernel, out=operation.out)
+def _pooling(operation: Operation) -> Work:
+    return pooling(operation.tensors[0], operation.attributes["kernel_shape"], out=operation.out)
 
 
-def _normalisation(operation: Operation) -> Work | int:
-    x, *affine = operation.tensors
-    return FORMULAS["aten::layer_norm"](x, *affine[:2], out=operation.out)
+def _normalisation(operation: Operation) -> Work:
+    return normalisation(*operation.tensors, out=operation.out)
 
 
 def _resize(operation: Operation) -> Work:
@@ -255,10 +220,10 @@ def _resize(operation: Operation) -> Work:
     return Work(elementwise=2 * neighbours**axes * operation.out.numel() if neighbours and axes else 0)
 
 
-def _grid_sample(operation: Operation) -> Work | int:
+def _grid_sample(operation: Operation) -> Work:
     mode = {"bilinear": 0, "linear": 0, "nearest": 1, "bicubic": 2, "cubic": 2}
     number = mode[operation.attributes.get("mode", "linear")]
-    return FORMULAS["aten::grid_sampler"](*operation.tensors[:2], number, out=operation.out)
+    return grid_sample(operation.tensors[0], operation.tensors[1], number, out=operation.out)
 
 
 def _per_element(weight: int) -> Formula:
@@ -273,18 +238,17 @@ MATRIX_PRODUCTS = frozenset(
     | {f"com.microsoft::{name}" for name in ("FusedGemm", "FusedMatMul", "QGemm")}
 )
 CONTRACTIONS = CONVOLUTIONS | MATRIX_PRODUCTS | {"Einsum", "LSTM", "GRU", "RNN"}
-FLOATING_AS = {
-    f"com.microsoft::QLinear{name}": ATEN[name] for name in ("Add", "Mul", "Sigmoid", "LeakyRelu")
-}  # element-wise on numbers that stay quantised
 TABLE: dict[str, Formula] = {
     **dict.fromkeys(ATEN, _as_torch),
     **dict.fromkeys(CONVOLUTIONS, _convolution),
     **dict.fromkeys(MATRIX_PRODUCTS, _matrix_product),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
-    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), _pooling),
+    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool", "com.microsoft::QLinearAveragePool"), _pooling),
     **dict.fromkeys(("LayerNormalization", "GroupNormalization", "InstanceNormalization"), _normalisation),
-    **{name: _per_element(FORMULAS[torch_name].weight) for name, torch_name in FLOATING_AS.items()},
-    **{name: _per_element(weight) for name, weight in QUANTISING.items()},
+    **{name: _per_element(weight) for name, weight in {**QUANTISED, **QUANTISING}.items()},
+    "DynamicQuantizeLinear": _per_element(7),
+    "com.microsoft::QLinearSoftmax": _per_element(5),
+    "com.microsoft::QLinearConcat": _per_element(0),
     "DeformConv": _deformable,
     "Einsum": _einsum,
     "Attention": _attention,

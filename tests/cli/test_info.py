@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,7 @@ from lwyolo.cli import main, parse
 from lwyolo.errors import LwyoloError
 
 GHOST = "yolov8n-ghost.yaml"
+FORMATS = ("table", "md", "latex", "csv", "json", "html")
 SCAN = """
 import torch
 from torch import Tensor, nn
@@ -65,7 +69,8 @@ def test_an_image_size_is_one_number_or_two(given, expected):
 
 
 def test_both_graphs_stand_side_by_side(capsys):
-    out = info(capsys, "yolo26n.yaml")
+    assert 0 == main(["info", "yolo26n.yaml"])
+    out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines()]
 
     assert ["training", "deployed"] == [line[1] for line in lines if line[:1] == ["yolo26n"]][:2]
@@ -143,30 +148,48 @@ def test_a_batch_and_a_number_type_are_counted(capsys):
     assert one["memory_access_bytes"] == 2 * half["memory_access_bytes"]
 
 
-@pytest.fixture
-def scan(tmp_path):
-    (tmp_path / "my_scan.py").write_text(SCAN)
-    (tmp_path / "scan.yaml").write_text(
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    """What each format says of a model with an operator that no table knows, and what --strict says of it."""
+    folder = tmp_path_factory.mktemp("scan")
+    (folder / "my_scan.py").write_text(SCAN)
+    (folder / "scan.yaml").write_text(
         "nc: 2\nbackbone:\n"
         + "".join("  - [-1, 1, Conv, [16, 3, 2]]\n" for _ in range(5))
         + "  - [-1, 1, MyScan, []]\nhead:\n  - [[2, 3, 5], 1, Detect, [nc]]\n"
     )
-    yield [str(tmp_path / "scan.yaml"), "--plugins", str(tmp_path / "my_scan.py")]
-    for name in [name for name in sys.modules if "my_scan" in name]:
-        del sys.modules[name]
+    code = f"""
+import contextlib, io, json
+from lwyolo.cli import main
+out = {{}}
+for fmt in {FORMATS!r}:
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        main(["info", "scan.yaml", "--plugins", "my_scan.py", "--imgsz", "64", "--ops", "--format", fmt])
+    out[fmt] = text.getvalue()
+with contextlib.redirect_stderr(io.StringIO()) as text:
+    out["code"] = main(["info", "scan.yaml", "--plugins", "my_scan.py", "--imgsz", "64", "--strict"])
+out["strict"] = text.getvalue()
+print(json.dumps(out))
+"""
+    root = Path(__file__).resolve().parents[2]
+    env = {**os.environ, "PYTHONPATH": str(root), "LWYOLO_PLUGIN_DIR": str(folder / "store")}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, env=env)
+    assert 0 == done.returncode, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_an_operator_without_a_formula_is_named_everywhere_and_strict_refuses_it(capsys, scan):
-    outs = {
-        fmt: info(capsys, *scan, "--ops", "--format", fmt) for fmt in ("table", "md", "latex", "csv", "json", "html")
-    }
-    flat = {fmt: " ".join(out.split()).replace(r"\_", "_") for fmt, out in outs.items()}
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_an_operator_without_a_formula_is_named_in_every_format(scan, fmt):
+    assert "mine::scan" in " ".join(scan[fmt].split()).replace(r"\_", "_")
 
-    assert [] == [fmt for fmt, out in flat.items() if "mine::scan" not in out]
-    assert "Ran without a formula in scan, missing in its totals: mine::scan × 1." in flat["table"]
-    assert {"mine::scan": 1} == json.loads(outs["json"])["models"][0]["deployed"]["uncounted"]
-    assert 2 == main(["info", *scan, "--imgsz", "64", "--strict"])
-    assert "operators without a formula: mine::scan (1 calls)" in capsys.readouterr().err
+
+def test_what_the_totals_lack_is_said_and_strict_refuses_it(scan):
+    said = " ".join(scan["table"].split())
+
+    assert "Ran without a formula in scan, missing in its totals: mine::scan × 1." in said
+    assert {"mine::scan": 1} == json.loads(scan["json"])["models"][0]["deployed"]["uncounted"]
+    assert 2 == scan["code"]
+    assert "operators without a formula: mine::scan (1 calls)" in scan["strict"]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +200,7 @@ def test_an_operator_without_a_formula_is_named_everywhere_and_strict_refuses_it
             ["yolov8n.yaml", "--save", "no/such/folder/cost.md"],
             "--save no/such/folder/cost.md: cannot be written: No such",
         ),
-        (["yolov8n.yaml", "--batch", "0"], "argument --batch: '0' is no number of images; expected 1 or more"),
+        (["yolov8n.yaml", "--batch", "0"], "argument --batch: '0' is no count; expected 1 or more"),
         (["yolov8n.yaml", "--imgsz", "65"], "Image sides must be multiples of 32."),
         (["yolov8n.yaml", "--graph", "fused"], "invalid choice: 'fused'"),
         (["yolov8n.yaml", "--unfused"], "unknown option --unfused."),

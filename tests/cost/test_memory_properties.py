@@ -241,3 +241,27 @@ def test_expanded_column_is_read_once():
             return x * x[..., :1].expand_as(x)
 
     assert F32 * (2 * C * H * W + C * H) == cost(Column()).memory_access_bytes
+
+
+def test_operand_given_twice_is_read_once():
+    assert F32 * 2 * C * H * W == cost(Square()).memory_access_bytes
+
+
+class Square(nn.Module):
+    def forward(self, x):
+        return x * x
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=6))
+def test_peak_of_a_chain_is_its_widest_pair(widths):
+    chain = nn.Sequential(*(nn.Conv2d(c1, c2, 1) for c1, c2 in itertools.pairwise([C, *widths])))
+
+    assert F32 * H * W * max(map(sum, itertools.pairwise([C, *widths]))) == cost(chain).peak_activation_bytes
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_values_that_are_returned_live_to_the_end(n):
+    """The input dies after its only reader; the outputs of all `n` convolutions are there at the end."""
+    found = cost(Composed(["conv"] * n, [0] * n, n))
+
+    assert F32 * C * H * W * max(n, 2) == found.peak_activation_bytes

@@ -64,6 +64,7 @@ def check(model, size, fused):
         model.eval()(torch.zeros(1, 3, size + 32, size + 32))
     model.train()
     next(model.parameters()).requires_grad_(False)
+    torch.backends.mha.set_fastpath_enabled(True)
     before = state(model)
 
     first, second = (profile(model, size, fused=fused, strict=True) for _ in range(2))
@@ -134,3 +135,15 @@ def test_other_types(stem, dtype):
 
     assert on_meta == on_cpu
     assert dtype == on_meta.dtype
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_random_numbers_that_a_pass_draws_are_given_back(device):
+    class Noisy(nn.Module):
+        def forward(self, x):
+            return x + torch.randn(4)
+
+    before = torch.get_rng_state()
+    profile(Noisy(), input_shape=(2, 4), device=device)
+
+    assert torch.equal(before, torch.get_rng_state())

@@ -1,0 +1,141 @@
+"""What models take on a clock, side by side, and how they compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lwyolo.reports.cost import conditions
+from lwyolo.reports.tables import Align, Table, number, wrap
+from lwyolo.units import MIB, MISSING
+
+if TYPE_CHECKING:
+    from lwyolo.speed.result import Comparison, Failure, Result
+    from lwyolo.speed.statistics import Summary
+
+STAGES = {
+    "preprocess": "preprocess",
+    "forward": "forward with decoding",
+    "suppression": "suppression of boxes",
+    "end_to_end": "end to end",
+}
+MEANING = (
+    "Times in ms. 95 %: interval of the median, by resampling rounds. Clean: samples that neither the scheduler nor "
+    "other processes disturbed, of those taken; figures are of the clean ones where the system tells them apart. End "
+    "to end begins with a full HD frame and is the only fair row between heads that suppress boxes and heads that do "
+    "not. Eager torch on a CPU overstates modules of many small operators; judge a deployment by its own runtime."
+)
+
+
+def stage_table(results: Sequence[Result]) -> Table:
+    """Return a row for each model, runtime and stage."""
+    rows = [row for result in results for row in _stages(result)]
+    one = results[0].conditions
+    header = ("Model", "Runtime", "Stage", "Median", "95 %", "p90", "p99", "Min", "Clean")
+    align: list[Align] = ["left", "left", "left", *["right"] * 6]  # type: ignore[list-item]  # a list of literals
+    title = (
+        f"Time of one pass: {conditions(one.imgsz, one.batch, one.precision)}, {one.threads} "
+        f"thread{'s' * (one.threads != 1)}, {one.device}: {one.cpu}"
+    )
+    return Table(header, tuple(rows), tuple(align), title, (MEANING, *_remarks(results)), stub=3)
+
+
+def _stages(result: Result) -> list[tuple[str, ...]]:
+    where = (result.name, f"{result.conditions.runtime}\n{result.conditions.runtime_version}")
+    rows = []
+    for i, (stage, words) in enumerate(STAGES.items()):
+        summary = result.summary(stage)
+        rows.append((*(where if not i else ("", "")), words, *_figures(summary)))
+    return rows
+
+
+def _figures(summary: Summary) -> tuple[str, ...]:
+    interval = MISSING if summary.low_ms is None else f"{number(summary.low_ms, 2)} to {number(summary.high_ms, 2)}"
+    return (
+        number(summary.median_ms, 2),
+        interval,
+        number(summary.p90_ms, 2),
+        number(summary.p99_ms, 2),
+        number(summary.min_ms, 2),
+        f"{summary.clean} of {summary.samples}",
+    )
+
+
+def resource_table(results: Sequence[Result]) -> Table:
+    """Return what a deployment pays besides time."""
+    batches = sorted({batch for result in results for batch in result.images_per_s})
+    rows = (
+        (
+            result.name,
+            result.conditions.runtime,
+            number(result.load_ms, 0),
+            number(result.first_ms, 0),
+            number(result.size_bytes / MIB, 2),
+            number(None if result.peak_bytes is None else result.peak_bytes / MIB, 0),
+            *(number(result.images_per_s.get(batch), 1) for batch in batches),
+            *([number(result.map50_95, 3)] if any(r.map50_95 is not None for r in results) else []),
+        )
+        for result in results
+    )
+    header = (
+        "Model",
+        "Runtime",
+        "Load\n(ms)",
+        "First\ncall (ms)",
+        "On disk\n(MiB)",
+        "Peak memory\n(MiB)",
+        *(f"Images/s\nat batch {batch}" for batch in batches),
+        *(["mAP50-95"] if any(r.map50_95 is not None for r in results) else []),
+    )
+    note = "Peak memory is of the whole process, Python and its libraries included."
+    return Table(header, tuple(rows), title="Besides time", notes=(note,), stub=2)
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> Table:
+    """Return ratios of time against the base, from interleaved rounds."""
+    rows = []
+    for one in comparisons:
+        forward, whole = one.ratios["forward"], one.ratios["end_to_end"]
+        rows.append(
+            (
+                f"{one.name} / {one.base}",
+                one.runtime,
+                *(
+                    part
+                    for ratio in (forward, whole)
+                    for part in (
+                        number(ratio.ratio, 3),
+                        MISSING if ratio.low is None else f"{number(ratio.low, 3)} to {number(ratio.high, 3)}",
+                    )
+                ),
+                str(whole.rounds),
+                whole.verdict,
+            )
+        )
+    header = ("Time of", "Runtime", "Forward", "95 %", "End to\nend", "95 %", "Rounds", "Verdict")
+    align: list[Align] = ["left", "left", *["right"] * 5, "left"]  # type: ignore[list-item]  # a list of literals
+    warnings = [f"{one.name} against {one.base}: {text}." for one in comparisons for text in one.warnings]
+    note = (
+        "Ratios below 1 are faster. The verdict is of the end-to-end time, and is shown where its interval leaves 1.00."
+    )
+    return Table(header, tuple(rows), tuple(align), "Against the base", (note, *warnings), stub=2)
+
+
+def failure_lines(failures: Sequence[Failure]) -> str:
+    """Say what was not measured, and why."""
+    return "\n".join(wrap(f"Not measured: {f.name} in {f.runtime}: {f.reason}") for f in failures)
+
+
+def _remarks(results: Sequence[Result]) -> list[str]:
+    """Say what the figures depend on, each thing once."""
+    remarks = [f"{r.name} in {r.conditions.runtime}: {r.agreement}." for r in results]
+    paths = sorted({r.conditions.suppression for r in results})
+    counts = ", ".join(dict.fromkeys(f"{r.name} {r.candidates} candidates, {r.boxes} boxes" for r in results))
+    remarks.append(f"Suppression of boxes by {' and '.join(paths)}, of a frame of noise: {counts}.")
+    if any(r.normalised for r in results):
+        names = ", ".join(dict.fromkeys(r.name for r in results if r.normalised))
+        remarks.append(
+            f"{names}: built without training; its batch norms were given statistics first, since activations near "
+            "0 would ruin half precision and INT8."
+        )
+    return remarks
