@@ -148,8 +148,8 @@ def pairs(name: str, n: int) -> dict[str, list[float]]:
         for i in range(n + 1):
             say(f"timing {name}, round {i} of {n}")
             for who, call in calls.items():
-                times[who] += [seconds(call)] if i else [] if call() is None else []
-    return times
+                times[who].append(seconds(call))
+    return {who: each[1:] for who, each in times.items()}
 
 
 def speed(quick: bool, n: int) -> dict[str, Any]:

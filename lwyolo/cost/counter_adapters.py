@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from lwyolo.cost.upstream import ultralytics_gflops
 from lwyolo.errors import CostError
 
 
@@ -21,10 +22,12 @@ class Figure(NamedTuple):
 
 
 def _get_flops(model: nn.Module, image: Tensor) -> Figure:
-    from ultralytics.utils.torch_utils import get_flops
+    """Ask on the meta device: there it gives the same, and on the CPU it runs the model on memory that nobody wrote.
 
-    gflops = float(get_flops(model, list(image.shape[2:])))
-    if not gflops:
+    What is no number there (NaN) ends the process where it becomes an offset of a deformable convolution.
+    """
+    gflops = ultralytics_gflops(model, (image.shape[2], image.shape[3]))
+    if gflops is None:
         raise CostError("gives 0.0: it knows nothing of this model, or hides an error; `lwyolo doctor` looks for one")
     return Figure(gflops, gflops * 1e9 / 2)
 

@@ -7,13 +7,14 @@ is read and written so, scales and zero points apart: a `DequantizeLinear` moves
 
 Parameters are the floating-point initialisers that the graph computes with, and the weights of contractions, of any
 type. Not among them are single numbers, statistics of a batch norm, and what the exporter's trace computed
-(`/model.22/Constant_output_0`), such as anchors. A file may store equal tensors once, so that a model without training,
-whose biases are all zero, has fewer here.
+(`/model.22/Constant_output_0`), such as anchors. Tools that simplify files store equal tensors once, so that a model
+without training, whose biases are all zero, has fewer here; and may store a shared layer once for each call.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,8 +26,8 @@ from torch import Tensor
 from lwyolo.cost.elementwise import FILLS
 from lwyolo.cost.layouts import elementwise_strides
 from lwyolo.cost.onnx_calls import build_calls
-from lwyolo.cost.onnx_gates import find_gates
 from lwyolo.cost.onnx_graph import Graph, Node
+from lwyolo.cost.onnx_groups import find_groups
 from lwyolo.cost.onnx_operators import (
     ATEN,
     CONTRACTIONS,
@@ -47,6 +48,10 @@ from lwyolo.cost.trace import Access, Step, Value, distinct_bytes
 from lwyolo.cost.tree import Convolution, Cost
 from lwyolo.cost.tree_builder import build_cost
 from lwyolo.errors import CostError
+
+TRACED = re.compile(r"^/.*_output_\d+$")
+"""What torch's exporter calls a tensor that the model computed, rather than held."""
+CONSTANT = re.compile(r"^/(.*/)?Constant(_\d+)?_output_\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,8 @@ class _Trace:
         self.steps: list[Step] = []
         self.values: list[Value] = []
         self.held: dict[str, Held] = {}
-        self.gates = find_gates(graph)
+        self.groups = find_groups(graph)
+        self._grouped = {node for nodes in self.groups.values() for node in nodes}
         self._counted: set[str] = set()
         self._contracted: Counter[str] = Counter()
         for name in graph.inputs:
@@ -136,25 +142,26 @@ class _Trace:
             self._compute(node)
 
     def _compute(self, node: Node) -> None:
-        if node in self.gates.members:  # part of a later step; nobody else reads it
+        if node in self._grouped:  # part of a later step; nobody else reads it
             kind = self.graph.tensors[node.outputs[0]]
             self.held[node.outputs[0]] = Held(torch.empty(kind.shape, dtype=kind.dtype, device="meta"), -1, kind.bits)
             return
-        parts = (*self.gates.chains.get(node, ()), node)
+        parts = (*self.groups.get(node, ()), node)
         inside = {name for part in parts[:-1] for name in part.outputs}
         data = [name for part in parts for name in self._data(part) if name and name not in inside]
-        if node.operator in MATRIX_PRODUCTS:
+        lead = next((part for part in parts if part.operator in MATRIX_PRODUCTS), node)
+        if lead.operator in MATRIX_PRODUCTS:
             data = [self._as_batch(node, name) for name in data]
         norm = node.operator == "BatchNormalization"
         vectors = node.inputs[1:] if norm else ()
-        self._count_params(node, (*data, *vectors[:2]))
+        self._count_params(lead, (*data, *vectors[:2]))
         reads = dict.fromkeys(self.held[name].access for name in data if not self._is_number(name))
-        fusible = is_fusible(node.operator)
+        fusible = is_fusible(lead.operator)
         tensors = [self.held[name].tensor for name in data]
         outputs = node.outputs[: 1 if norm else None]
         for name in outputs:
             self._hold(name, len(self.steps), like=tensors if fusible else [])
-        works = [self._work(part) for part in parts]
+        works = [self._work(part) for part in (parts if lead is node else [lead])]  # a bias costs nothing more
         work = Work(*(sum(amounts) for amounts in zip(*(work for work, _ in works), strict=True)))
         self._add_step(
             node,
@@ -166,7 +173,7 @@ class _Trace:
         step = self.steps[-1]
         step.counted, step.fusible = all(counted for _, counted in works), fusible
         step.vectors = tuple(self.held[name].access for name in vectors)
-        step.folds, step.biased = folds_norms(node.operator), len(tensors) > 2
+        step.folds, step.biased = folds_norms(lead.operator), len(tensors) > 2
         if node.operator in CONVOLUTIONS:
             step.convolution = _convolution(self._operation(node), step)
 
@@ -230,10 +237,10 @@ class _Trace:
         for name in dict.fromkeys(source for read in names for source in self.graph.sources(read)):
             kind = self.graph.tensors[name]
             size = math.prod(kind.shape)
-            named = kind.dtype.is_floating_point and size > 1 and not name.startswith("/")
+            named = kind.dtype.is_floating_point and size > 1 and not TRACED.search(name)
             if contracts:
                 self._contracted[kind.name] += size
-            if name not in self._counted and (contracts or named):
+            if name not in self._counted and (named or (contracts and not CONSTANT.search(name))):
                 self._counted.add(name)
                 call = self.calls[node][-1]
                 self.params[call] = self.params.get(call, 0) + size

@@ -42,10 +42,13 @@ def read_graph(path: Path, imgsz: int | tuple[int, int] | None, batch: int) -> G
         CostError: onnx is not installed; or the file is missing, broken, of another size, or of unknown shapes.
     """
     model = _load(path)
-    reader = _Reader(path, model)
-    reader.read_inputs(imgsz, batch)
-    for proto in _in_order(path, model.graph.node):
-        reader.read_node(proto)
+    try:
+        reader = _Reader(path, model)
+        reader.read_inputs(imgsz, batch)
+        for proto in _in_order(path, model.graph.node):
+            reader.read_node(proto)
+    except (import_module("onnx.checker").ValidationError, TypeError, ValueError) as error:  # from onnx, on bad bytes
+        raise CostError(f"{path} is a damaged ONNX file: {type(error).__name__}: {error}") from error
     if not reader.graph.nodes:
         raise CostError(f"{path} is no ONNX file, or a damaged one: it has no graph.")
     return reader.graph
@@ -104,6 +107,9 @@ class _Reader:
         if operator == "Constant":
             self._add_constant(outputs[0], attributes)
             return
+        absent = [name for name in inputs if name and name not in self.types and name not in self.graph.static]
+        if absent:
+            raise CostError(f"{self.graph.path}: {label} reads {absent[0]}, which nothing in the file makes.")
         node = Node(operator, label, attributes, inputs, outputs, tuple(scopes(proto)))
         self.graph.nodes.append(node)
         self.graph.producers.update(dict.fromkeys(outputs, node))
@@ -243,7 +249,7 @@ def _in_order(path: Path, nodes: Sequence[Any]) -> list[Any]:
 def _is_complete(kind: Any) -> bool:
     if kind is None or not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
         return False
-    return all(dim.HasField("dim_value") for dim in kind.tensor_type.shape.dim)
+    return all(dim.HasField("dim_value") and dim.dim_value >= 0 for dim in kind.tensor_type.shape.dim)
 
 
 def _has_graph(attributes: dict[str, Any]) -> bool:

@@ -125,7 +125,7 @@ def profile(model: nn.Module | str | Path, *args: Any, **kwargs: Any) -> Cost:
     if Path(model).suffix == ".onnx":
         from lwyolo.cost.onnx_file import onnx_cost
 
-        return onnx_cost(Path(model), *args, **kwargs)  # type: ignore[no-any-return]
+        return onnx_cost(Path(model), *args, **kwargs)
     return paper.profile(load_for_cost(model)[1], *args, **kwargs)
 
 

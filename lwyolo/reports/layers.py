@@ -33,8 +33,9 @@ def layer_table(name: str, cost: Cost) -> Table:
         for layer in cost.layers
     )
     title = f"Layers of {name}, {_graph(cost)}"
-    align: list[Align] = ["right", "left", "left", "left", *["right"] * len(MEASURES)]
-    return Table(("Layer", "From", "Module", "Output", *MEASURES), tuple(rows), tuple(align), title, stub=4)
+    sides: list[Align] = ["right"] * len(MEASURES)
+    align: tuple[Align, ...] = ("right", "left", "left", "left", *sides)
+    return Table(("Layer", "From", "Module", "Output", *MEASURES), tuple(rows), align, title, stub=4)
 
 
 def module_table(name: str, cost: Cost) -> Table:

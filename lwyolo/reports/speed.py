@@ -32,12 +32,12 @@ def stage_table(results: Sequence[Result]) -> Table:
     rows = [row for result in results for row in _stages(result)]
     one = results[0].conditions
     header = ("Model", "Runtime", "Stage", "Median", "95 %", "p90", "p99", "Min", "Clean")
-    align: list[Align] = ["left", "left", "left", *["right"] * 6]  # type: ignore[list-item]  # a list of literals
+    numbers: list[Align] = ["right"] * 6
     title = (
         f"Time of one pass: {conditions(one.imgsz, one.batch, one.precision)}, {one.threads} "
         f"thread{'s' * (one.threads != 1)}, {one.device}: {one.cpu}"
     )
-    return Table(header, tuple(rows), tuple(align), title, (MEANING, *_remarks(results)), stub=3)
+    return Table(header, tuple(rows), ("left", "left", "left", *numbers), title, (MEANING, *_remarks(results)), stub=3)
 
 
 def _stages(result: Result) -> list[tuple[str, ...]]:
@@ -113,12 +113,13 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
             )
         )
     header = ("Time of", "Runtime", "Forward", "95 %", "End to\nend", "95 %", "Rounds", "Verdict")
-    align: list[Align] = ["left", "left", *["right"] * 5, "left"]  # type: ignore[list-item]  # a list of literals
+    numbers: list[Align] = ["right"] * 5
+    align: tuple[Align, ...] = ("left", "left", *numbers, "left")
     warnings = [f"{one.name} against {one.base}: {text}." for one in comparisons for text in one.warnings]
     note = (
         "Ratios below 1 are faster. The verdict is of the end-to-end time, and is shown where its interval leaves 1.00."
     )
-    return Table(header, tuple(rows), tuple(align), "Against the base", (note, *warnings), stub=2)
+    return Table(header, tuple(rows), align, "Against the base", (note, *warnings), stub=2)
 
 
 def failure_lines(failures: Sequence[Failure]) -> str:
