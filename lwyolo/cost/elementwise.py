@@ -62,5 +62,5 @@ MOVES = aten(  # read and written, and nothing is computed
 )
 ALLOCATIONS = frozenset({"prim::device"}) | aten(  # neither read nor written
     "empty empty_like new_empty empty_strided new_empty_strided lift_fresh lift detach alias resize set item "
-    "_local_scalar_dense is_nonzero _assert_async _unsafe_view"
+    "_local_scalar_dense is_nonzero _assert_async _unsafe_view unsafe_split unsafe_split_with_sizes unsafe_chunk"
 )

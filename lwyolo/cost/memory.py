@@ -79,8 +79,11 @@ def distinct(accesses: Iterable[Access], values: list[Value]) -> int:
 
 
 def compulsory_bytes(steps: list[Step], values: list[Value], outputs: set[int]) -> int:
-    """Return the least that any execution moves: what the pass was given, once, and what it returns."""
-    given = [a for step in steps for a in (*step.reads, *step.vectors) if values[a.value].producer < 0]
+    """Return the least that any execution moves: what the pass was given, once, and what it returns.
+
+    Parameters of batch norms are left out: folding takes them into the weights before.
+    """
+    given = [a for step in steps for a in step.reads if values[a.value].producer < 0]
     return distinct(given, values) + sum(values[v].n_bytes for v in outputs if values[v].producer >= 0)
 
 

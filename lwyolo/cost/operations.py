@@ -228,9 +228,14 @@ def pairwise_distance(a: Tensor, b: Tensor, *_: Any, out: Tensor, **__: Any) -> 
 
 
 @op_cost("aten::mkldnn_rnn_layer")
-def recurrent_layer(x: Tensor, w_input: Tensor, w_hidden: Tensor, *_: Any, out: Any, **__: Any) -> int:
-    """Both weight matrices once per step and sequence; gates are not counted."""
-    return math.prod(x.shape[:2]) * (w_input.numel() + w_hidden.numel())
+def recurrent_layer(x: Tensor, w_input: Tensor, w_hidden: Tensor, *_: Any, out: Any, **__: Any) -> Work:
+    """Both weight matrices of an LSTM once per step and sequence; beside them 22 FLOPs for each hidden unit.
+
+    These are: the sums of both products (4 gates), three sigmoids (4 each), two hyperbolic tangents, the new cell (3),
+    and its product with the output gate (1).
+    """
+    steps = math.prod(x.shape[:2])
+    return Work(steps * (w_input.numel() + w_hidden.numel()), 22 * steps * w_hidden.shape[1])
 
 
 def _interpolation(neighbours: int) -> Formula:

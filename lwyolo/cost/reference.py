@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 import torchvision
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812  as everywhere
+from torch.nn.functional import conv2d, interpolate, pad, scaled_dot_product_attention
 
 IMGSZ = 640
 PATCH, C = 8, 32
@@ -68,9 +68,9 @@ class Functional(Stem):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shapes: x: [B, 3, H, W]; returns: [B, 1, H·W/256, C]."""
-        x = F.conv2d(self.stem(x), self.weights[0], stride=2, padding=1)
+        x = conv2d(self.stem(x), self.weights[0], stride=2, padding=1)
         tokens = x.flatten(2).transpose(1, 2).unsqueeze(1).contiguous()
-        return F.scaled_dot_product_attention(tokens, tokens, tokens)
+        return scaled_dot_product_attention(tokens, tokens, tokens)
 
 
 class Shared(Stem):
@@ -95,7 +95,7 @@ class FixedWindows(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shapes: x: [B, 3, H, W]; returns: [B, C, H', W'], the next multiples of 128."""
-        result: Tensor = self.conv(F.pad(x, (0, -x.shape[3] % 128, 0, -x.shape[2] % 128)))
+        result: Tensor = self.conv(pad(x, (0, -x.shape[3] % 128, 0, -x.shape[2] % 128)))
         return result
 
 
@@ -108,7 +108,7 @@ class FixedGrid(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shapes: x: [B, 3, H, W]; returns: [B, C, 20, 20]."""
-        result: Tensor = self.conv(F.interpolate(x, (20, 20)))
+        result: Tensor = self.conv(interpolate(x, (20, 20)))
         return result
 
 

@@ -38,7 +38,8 @@ def describe(func: Any) -> Operator:
     written = tuple((i, a.name) for i, a in enumerate(schema.arguments) if a.alias_info and a.alias_info.is_write)
     aliases = any(result.alias_info and not result.alias_info.is_write for result in schema.returns)
     composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
-    return Operator(operator_name(func), aliases and not written, composite, torch.Tag.pointwise in func.tags, written)
+    view = (aliases and not written) or torch.Tag.inplace_view in func.tags
+    return Operator(operator_name(func), view, composite, torch.Tag.pointwise in func.tags, written)
 
 
 def tensors_in(*values: Any) -> Iterator[Tensor]:

@@ -146,7 +146,9 @@ class OperatorTrace(ShapeMode):  # type: ignore[no-untyped-call]  # torch leaves
     def value_of(self, tensor: Tensor) -> int:
         """Return the value that a tensor shows now; an unknown one was given to the pass."""
         key = _key(tensor)
-        return self._current[key] if key in self._current else self._new_value(tensor, -1, whole=True)
+        return self._current[key] if key in self._current else self._new_value(
+            tensor, -1, whole=True, n_bytes=tensor.untyped_storage().nbytes()
+        )
 
     def _reads(
         self, operator: Operator, tensors: list[Tensor], written: list[Tensor], result: Any
@@ -167,12 +169,12 @@ class OperatorTrace(ShapeMode):  # type: ignore[no-untyped-call]  # torch leaves
 
     def _write(self, tensor: Tensor, *, inplace: bool) -> Access:
         n_bytes = distinct_bytes(tensor)
-        whole = not inplace or n_bytes >= tensor.untyped_storage().nbytes()
-        return Access(self._new_value(tensor, len(self.steps), whole), (), n_bytes)
+        held = tensor.untyped_storage().nbytes() if inplace else n_bytes  # a result may be cropped from a larger buffer
+        return Access(self._new_value(tensor, len(self.steps), n_bytes >= held, held), (), n_bytes)
 
-    def _new_value(self, tensor: Tensor, step: int, whole: bool) -> int:
+    def _new_value(self, tensor: Tensor, step: int, whole: bool, n_bytes: int) -> int:
         key = _key(tensor)
-        self.values.append(Value(key, tensor.untyped_storage().nbytes(), step, whole, key in self._weights))
+        self.values.append(Value(key, n_bytes, step, whole, key in self._weights))
         self._set(tensor, len(self.values) - 1)
         return len(self.values) - 1
 

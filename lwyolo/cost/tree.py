@@ -106,7 +106,8 @@ class Cost:
         flops: 2 × `macs` and element-wise work by the table in `cost/operations.py`.
         memory_access_bytes: Memory access cost, operators run one by one (`cost/memory.py` defines it).
         memory_access_fused_bytes: The same with element-wise operators merged into the one before.
-        compulsory_bytes: Input and weights read once and outputs written once: no execution moves less.
+        compulsory_bytes: Input and weights read once and outputs written once, without batch norms, which fold: no
+            execution moves less.
         activation_bytes: Written by all operators together.
         peak_activation_bytes: Theoretical peak of live activations, a lower bound; `peak_at` is the module there.
         layers: Rows of the YAML, or the modules that the model calls; what runs outside of them is the last row, so

@@ -16,7 +16,7 @@ from ultralytics.utils import ROOT as ULTRALYTICS_ROOT
 from lwyolo.errors import GraphError, did_you_mean
 
 SCALE_IN_NAME = re.compile(r"^(yolo(?:e-)?v?\d+)([nslmx])(?![a-z])(.*)$")
-FAMILY = re.compile(r"^(yolo(?:e-)?v?\d+)(?![a-z])(.*)$")
+FAMILY = re.compile(r"^(yolo(?:e-)?v?\d+)(?![a-z\d])(.*)$")
 SCALE_AT_END = re.compile(r"^(.+)@(\w+)$")
 PACKAGED = (Path(__file__).parent.parent / "cfg", Path(__file__).parent.parent.parent / "cfg")
 

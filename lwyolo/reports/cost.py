@@ -99,7 +99,8 @@ def _mib(n_bytes: int | None) -> float | None:
 
 
 def _calls(cost: CostRecord) -> str:
-    return str(sum(cost.uncounted.values()))
+    """Name what has no formula, with its calls."""
+    return ",\n".join(f"{name} × {calls}" for name, calls in sorted(cost.uncounted.items())) or "0"
 
 
 def _notes(named: Sequence[tuple[str, CostRecord]]) -> list[str]:

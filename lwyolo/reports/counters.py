@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lwyolo.reports.tables import Table
-from lwyolo.units import MISSING, millions
+from lwyolo.units import MISSING
 
 if TYPE_CHECKING:
     from lwyolo.cost import Cost
@@ -77,7 +77,7 @@ def ultralytics_difference(cost_unfused: Cost, printed_gflops: float | None) -> 
     parts = []
     if norms:
         gflops = THEIR_BATCH_NORM * norms / 1e9
-        parts.append(f"{gflops:+.3g} is batch norm, {THEIR_BATCH_NORM} FLOPs for each of {millions(norms)} elements")
+        parts.append(f"{gflops:+.3g} is batch norm, {THEIR_BATCH_NORM} FLOPs for each of {norms:,} elements")
     parts += [f"{-gflops:+.3g} is {name}, which it misses" for name, gflops in missed.items()]
     if not _is_zero(rest, ours):
         cause = MORE if rest > 0 else LESS

@@ -7,7 +7,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from lwyolo.cost import profile
 from lwyolo.cost.copying import meta_copy
@@ -191,15 +191,15 @@ def test_nothing_is_printed_warned_of_or_logged(capsys, caplog):
 
 
 def test_functions_that_a_counter_replaces_are_put_back():
-    before = F.conv2d, torch.matmul, torch.Tensor.matmul
+    before = functional.conv2d, torch.matmul, torch.Tensor.matmul
 
     def patches(model, image):
-        F.conv2d = torch.matmul = torch.Tensor.matmul = print
+        functional.conv2d = torch.matmul = torch.Tensor.matmul = print
         raise ValueError("too late to undo")
 
     other_counts(nn.Conv2d(3, 4, 1), 32, counters=(Counter("x", "torch", "G", "", patches),))
 
-    assert before == (F.conv2d, torch.matmul, torch.Tensor.matmul)
+    assert before == (functional.conv2d, torch.matmul, torch.Tensor.matmul)
     assert "matmul" not in vars(torch.Tensor)
 
 
