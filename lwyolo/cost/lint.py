@@ -25,7 +25,7 @@ FRAGMENTS, WORK_RATIO = 8, 0.25
 """G3: so many kernels or more in one row, whose mean work is below this share of the mean kernel of the model."""
 ELEMENTWISE, ELEMENTWISE_LEFT = 0.55, 0.15
 """G4: the share of a row's memory access when operators run one by one, or of what is left after merging."""
-ITEMSIZE = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
+ITEMSIZE = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "uint8": 1}
 
 
 @dataclass(frozen=True, slots=True)

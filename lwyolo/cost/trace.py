@@ -146,8 +146,10 @@ class OperatorTrace(ShapeMode):  # type: ignore[no-untyped-call]  # torch leaves
     def value_of(self, tensor: Tensor) -> int:
         """Return the value that a tensor shows now; an unknown one was given to the pass."""
         key = _key(tensor)
-        return self._current[key] if key in self._current else self._new_value(
-            tensor, -1, whole=True, n_bytes=tensor.untyped_storage().nbytes()
+        return (
+            self._current[key]
+            if key in self._current
+            else self._new_value(tensor, -1, whole=True, n_bytes=tensor.untyped_storage().nbytes())
         )
 
     def _reads(

@@ -27,6 +27,7 @@ from lwyolo.cost.upstream import ultralytics_gflops
 from lwyolo.engine import seam
 from lwyolo.engine.files import first_scale, load_model_yaml, split_scale, with_scale
 from lwyolo.engine.model import YOLO, head_task
+from lwyolo.errors import CostError
 from lwyolo.record import CostRecord
 
 STRIDE_IMGSZ = 256
@@ -90,7 +91,7 @@ def cost_of(
         CostError: The model cannot be profiled.
     """
     if Path(source).suffix == ".onnx":
-        from lwyolo.cost.onnx_file import onnx_cost
+        from lwyolo.cost.onnx.file import onnx_cost
 
         return ModelCost(Path(source).stem, None, onnx_cost(Path(source), imgsz, batch=batch, strict=strict), None)
     name, model = load_for_cost(source, scale)
@@ -123,8 +124,10 @@ def profile(model: nn.Module | str | Path, *args: Any, **kwargs: Any) -> Cost:
     if not isinstance(model, (str, Path)):
         return paper.profile(model, *args, **kwargs)
     if Path(model).suffix == ".onnx":
-        from lwyolo.cost.onnx_file import onnx_cost
+        from lwyolo.cost.onnx.file import onnx_cost
 
+        if fixed := sorted(set(kwargs) - {"imgsz", "batch", "strict"}):
+            raise CostError(f"{model}: {', '.join(fixed)}: an ONNX file has its own graph, type and input.")
         return onnx_cost(Path(model), *args, **kwargs)
     return paper.profile(load_for_cost(model)[1], *args, **kwargs)
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from lwyolo.cost import profile
 from lwyolo.cost.lint import lint
-from lwyolo.cost.onnx_file import onnx_cost
+from lwyolo.cost.onnx.file import onnx_cost
 from lwyolo.errors import CostError
 
 onnx = pytest.importorskip("onnx")
@@ -365,7 +365,7 @@ def test_files_that_are_none(tmp_path, monkeypatch):
 
 
 def test_the_package_does_not_import_onnx():
-    code = "import lwyolo.cost, lwyolo.cost.onnx_file, sys; sys.exit('onnx' in sys.modules)"
+    code = "import lwyolo.cost, lwyolo.cost.onnx.file, sys; sys.exit('onnx' in sys.modules)"
     assert 0 == subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode
 
 

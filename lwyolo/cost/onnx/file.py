@@ -25,10 +25,10 @@ from torch import Tensor
 
 from lwyolo.cost.elementwise import FILLS
 from lwyolo.cost.layouts import elementwise_strides
-from lwyolo.cost.onnx_calls import build_calls
-from lwyolo.cost.onnx_graph import Graph, Node
-from lwyolo.cost.onnx_groups import find_groups
-from lwyolo.cost.onnx_operators import (
+from lwyolo.cost.onnx.calls import build_calls
+from lwyolo.cost.onnx.graph import Graph, Node
+from lwyolo.cost.onnx.groups import find_groups
+from lwyolo.cost.onnx.operators import (
     ATEN,
     CONTRACTIONS,
     CONVOLUTIONS,
@@ -40,8 +40,8 @@ from lwyolo.cost.onnx_operators import (
     is_fusible,
     work_of,
 )
-from lwyolo.cost.onnx_reader import read_graph
-from lwyolo.cost.onnx_views import views_of
+from lwyolo.cost.onnx.reader import read_graph
+from lwyolo.cost.onnx.views import views_of
 from lwyolo.cost.operations import Work
 from lwyolo.cost.paths import Call
 from lwyolo.cost.trace import Access, Step, Value, distinct_bytes

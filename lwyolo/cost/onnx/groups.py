@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from lwyolo.cost.onnx_graph import Graph, Node
-from lwyolo.cost.onnx_operators import MATRIX_PRODUCTS, QUANTISING, is_fusible
+from lwyolo.cost.onnx.graph import Graph, Node
+from lwyolo.cost.onnx.operators import MATRIX_PRODUCTS, QUANTISING, is_fusible
 
 
 def find_groups(graph: Graph) -> dict[Node, list[Node]]:

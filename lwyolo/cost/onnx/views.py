@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lwyolo.cost.onnx_graph import Graph, Node
+from lwyolo.cost.onnx.graph import Graph, Node
 
 View = Callable[[Graph, Node, Tensor], "list[Tensor] | None"]
 

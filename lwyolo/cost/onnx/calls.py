@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lwyolo.cost.onnx_graph import Graph, Node
+from lwyolo.cost.onnx.graph import Graph, Node
 from lwyolo.cost.paths import Call
 
 MOST_NAMED = 3

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lwyolo.cost.onnx_operators import data_of
+from lwyolo.cost.onnx.operators import data_of
 
 TYPES = {  # what stands for it on the meta device, and bits of an element in memory
     "FLOAT": (torch.float32, 32),

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from lwyolo.cost.onnx_graph import TYPES, Graph, Node, TensorType
-from lwyolo.cost.onnx_operators import DATA, QUANTISED
-from lwyolo.cost.onnx_scopes import scopes
+from lwyolo.cost.onnx.graph import TYPES, Graph, Node, TensorType
+from lwyolo.cost.onnx.operators import DATA, QUANTISED
+from lwyolo.cost.onnx.scopes import scopes
 from lwyolo.errors import CostError
 
 DEFAULT_IMGSZ = 640

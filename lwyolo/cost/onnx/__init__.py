@@ -1,0 +1,1 @@
+"""What an exported ONNX file costs, from its own graph."""
