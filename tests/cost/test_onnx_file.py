@@ -141,7 +141,9 @@ def test_recurrent_layer_uses_both_matrices_at_each_step(cost_of, operator):
         w=(FLOAT, (1, gates * 5, 3)),
         r=(FLOAT, (1, gates * 5, 5)),
     )
-    assert (7 * 2 * gates * 5 * (3 + 5), gates * 5 * (3 + 5)) == (cost.macs, cost.params)
+    macs, work = 7 * 2 * gates * 5 * (3 + 5), {"LSTM": 3 * 4 + 2 + 3 + 5, "GRU": 2 * 4 + 1 + 2 + 5}[operator]
+    assert (macs, gates * 5 * (3 + 5)) == (cost.macs, cost.params)
+    assert 2 * macs + work * 7 * 2 * 5 == cost.flops
 
 
 def test_packed_attention(cost_of):

@@ -8,6 +8,7 @@ inverse is 2. Logical operators and those that move data have none.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,6 @@ from lwyolo.cost.operations import (
     grid_sample,
     normalisation,
     pooling,
-    recurrent_layer,
 )
 from lwyolo.cost.shapes import Operator, ShapeMode, answer
 
@@ -200,8 +200,12 @@ def _attention(operation: Operation) -> Work:
     return attention(query, key, value, out=operation.out)
 
 
-def _recurrent(operation: Operation) -> int:
-    return recurrent_layer(*operation.tensors[:3], out=operation.out)
+def _recurrent(operation: Operation) -> Work:
+    """Both matrices at each step; beside them the gates of each hidden unit, as torch's own operators add up to."""
+    x, w_input, w_hidden = operation.tensors[:3]
+    units = math.prod(x.shape[:2]) * w_hidden.shape[0] * w_hidden.shape[-1]
+    gates = {"LSTM": 22, "GRU": 16, "RNN": 2}[operation.name]
+    return Work(math.prod(x.shape[:2]) * (w_input.numel() + w_hidden.numel()), gates * units)
 
 
 def _pooling(operation: Operation) -> Work:
