@@ -29,7 +29,8 @@ lint: .venv/installed-dev
 	$(BIN)/python scripts/check_large_files.py
 
 bench: .venv/installed-dev
-	$(BIN)/python scripts/benchmark.py
+	$(BIN)/python scripts/benchmark.py cost
+	$(BIN)/python scripts/benchmark.py hooks
 
 clean:
 	rm -rf .venv

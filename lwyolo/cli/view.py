@@ -101,16 +101,16 @@ def _draw(args: argparse.Namespace) -> int:
         raise UsageError(f"--svg {file}: expected a file name that ends in .svg.")
     if not file.parent.is_dir():
         raise UsageError(f"--svg {file}: there is no folder {file.parent}.")
-    from lwyolo.engine.info import model_cost
+    from lwyolo.engine.info import cost_of
     from lwyolo.record.store import write_text
     from lwyolo.reports.drawing import layer_graph_svg
 
-    name, cost, _ = model_cost(args.model, args.scale, args.imgsz or 640, fused=not args.unfused)
+    one = cost_of(args.model, args.scale, args.imgsz, graphs=("training" if args.unfused else "deployed",))
     try:
-        write_text(file, layer_graph_svg(name, cost))
+        write_text(file, layer_graph_svg(one.name, one.graphs[0]))
     except OSError as error:
         raise UsageError(f"--svg {file}: cannot be written: {error.strerror}.") from error
-    print(f"The layers of {name} are drawn in {file}")
+    print(f"The layers of {one.name} are drawn in {file}")
     return 0
 
 

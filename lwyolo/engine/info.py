@@ -132,14 +132,6 @@ def profile(model: nn.Module | str | Path, *args: Any, **kwargs: Any) -> Cost:
     return paper.profile(load_for_cost(model)[1], *args, **kwargs)
 
 
-def model_cost(
-    source: str | Path, scale: str | None = None, imgsz: int | tuple[int, int] = 640, fused: bool = True
-) -> tuple[str, Cost, CostRecord]:
-    """Return name, cost and record of one graph."""
-    found = cost_of(source, scale, imgsz, graphs=("deployed" if fused else "training",))
-    return (found.name, found.graphs[0], found.records()[0][1])
-
-
 def build_on_meta(yaml: dict[str, Any], nc: int | None = None) -> Any:
     """Build the model of a YAML on the meta device, with the strides that its real twin would have.
 

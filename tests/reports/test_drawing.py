@@ -27,10 +27,10 @@ MODELS = [*(f"cfg/{name}.yaml" for name in OURS), *(f"{name}.yaml" for name in S
 
 @functools.cache
 def drawn(model: str) -> ET.Element:
-    from lwyolo.engine.info import model_cost
+    from lwyolo.engine.info import cost_of
 
-    name, cost, _ = model_cost(model, imgsz=320)
-    return ET.fromstring(layer_graph_svg(name, cost))
+    one = cost_of(model, imgsz=320, graphs=("deployed",))
+    return ET.fromstring(layer_graph_svg(one.name, one.graphs[0]))
 
 
 def layer(
