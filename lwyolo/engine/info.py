@@ -93,7 +93,7 @@ def cost_of(
     if Path(source).suffix == ".onnx":
         from lwyolo.cost.onnx.file import onnx_cost
 
-        return ModelCost(Path(source).stem, None, onnx_cost(Path(source), imgsz, batch=batch, strict=strict), None)
+        return ModelCost(Path(source).name, None, onnx_cost(Path(source), imgsz, batch=batch, strict=strict), None)
     name, model = load_for_cost(source, scale)
     size = imgsz or 640
     wanted = [graph == "deployed" for graph in graphs]
