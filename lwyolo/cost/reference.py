@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 import torchvision
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, interpolate, pad, scaled_dot_product_attention
+from torch.nn import functional
 
 IMGSZ = 640
 PATCH, C = 8, 32
@@ -60,7 +60,10 @@ class LinearAttention(Stem):
 
 
 class Functional(Stem):
-    """A convolution and an attention that no module stands for."""
+    """A convolution and an attention that no module stands for.
+
+    They are looked up in `torch.nn.functional` at each call, where some counters put functions of their own.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,9 +71,9 @@ class Functional(Stem):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shapes: x: [B, 3, H, W]; returns: [B, 1, H·W/256, C]."""
-        x = conv2d(self.stem(x), self.weights[0], stride=2, padding=1)
+        x = functional.conv2d(self.stem(x), self.weights[0], stride=2, padding=1)
         tokens = x.flatten(2).transpose(1, 2).unsqueeze(1).contiguous()
-        return scaled_dot_product_attention(tokens, tokens, tokens)
+        return functional.scaled_dot_product_attention(tokens, tokens, tokens)
 
 
 class Shared(Stem):
@@ -95,7 +98,7 @@ class FixedWindows(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shapes: x: [B, 3, H, W]; returns: [B, C, H', W'], the next multiples of 128."""
-        result: Tensor = self.conv(pad(x, (0, -x.shape[3] % 128, 0, -x.shape[2] % 128)))
+        result: Tensor = self.conv(functional.pad(x, (0, -x.shape[3] % 128, 0, -x.shape[2] % 128)))
         return result
 
 
@@ -108,7 +111,7 @@ class FixedGrid(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shapes: x: [B, 3, H, W]; returns: [B, C, 20, 20]."""
-        result: Tensor = self.conv(interpolate(x, (20, 20)))
+        result: Tensor = self.conv(functional.interpolate(x, (20, 20)))
         return result
 
 

@@ -180,7 +180,7 @@ def _candidate(plan: Plan, source: str, model: Any, artifact: Artifact) -> Candi
         precision=artifact.precision,
         device=plan.device,
         classes=head.nc,
-        end_to_end=bool(getattr(head, "end2end", False)) or isinstance(head, RTDETRDecoder),
+        end_to_end=artifact.end_to_end or isinstance(head, RTDETRDecoder),
     )
 
 

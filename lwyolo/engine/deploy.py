@@ -1,0 +1,197 @@
+"""A model as the artifact of each runtime: normalised where it has no training behind it, fused, and exported.
+
+A checkpoint is read and left as it is. The exporter is Ultralytics' own; see `exporting`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from lwyolo.cost.copying import fuse, is_fused, real_copy
+from lwyolo.engine.exporting import export
+from lwyolo.engine.files import first_scale, split_scale, with_scale
+from lwyolo.engine.model import YOLO
+from lwyolo.errors import UsageError, did_you_mean
+from lwyolo.speed import runtime as interface
+from lwyolo.speed.runtime import Runtime
+
+SEED = 0
+NORMALISING_PASSES, NORMALISING_IMAGES, NORMALISING_SIDE = 3, 2, 320
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What a runtime loads.
+
+    Args:
+        path: A file, or a folder of files.
+        imgsz: Height and width.
+        normalised: Whether the batch norms of a model without training were given statistics.
+        end_to_end: Whether its head needs no suppression of boxes.
+    """
+
+    runtime: str
+    precision: str
+    path: Path
+    size_bytes: int
+    imgsz: tuple[int, int]
+    batch: int
+    normalised: bool
+    end_to_end: bool
+
+
+def prepare(
+    source: str | Path,
+    folder: Path,
+    *,
+    runtimes: Sequence[str],
+    scale: str | None = None,
+    imgsz: int | tuple[int, int] = 640,
+    batch: int = 1,
+    precisions: Sequence[str] = ("fp32",),
+    data: str | Path | None = None,
+) -> tuple[Any, list[Artifact]]:
+    """Write what each runtime loads of a model, and return the fused model that they all should agree with.
+
+    All hold the same graph: a head that needs no suppression of boxes is used as such where every one of the runtimes
+    can hold it. Weights that a YAML starts from are the same in each call.
+
+    Args:
+        source: A model YAML, a checkpoint, or a stock name.
+        folder: Where artifacts go; made where it is not there.
+        runtimes: Names; an export that two of them load is made once.
+        scale: Scale of a YAML.
+        imgsz: Height and width in pixels, or one number for both.
+        batch: Images in a pass.
+        precisions: Of weights and arithmetic.
+        data: A data YAML, whose images calibrate int8.
+
+    Raises:
+        UsageError: A runtime is unknown or missing, or the model cannot be exported for it.
+        GraphError: The YAML cannot be built.
+    """
+    chosen = [_runtime(name) for name in runtimes]
+    for runtime in chosen:
+        for precision in precisions:
+            runtime.check(precision, runtime.devices[0])
+    size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
+    model, normalised = load(source, size, scale)
+    end_to_end = choose_head(model.model, all(runtime.holds_end_to_end for runtime in chosen))
+    folder.mkdir(parents=True, exist_ok=True)
+    fused = fused_copy(model.model, (batch, *size))
+    made: dict[tuple[str, str], Path] = {}
+    artifacts = []
+    for runtime in chosen:
+        for precision in precisions:
+            key = (runtime.format, precision)
+            if key not in made:
+                made[key] = (
+                    save_module(fused, folder / "model.module")
+                    if runtime.format == "module"
+                    else export(model, runtime, folder / precision, size, batch, precision, end_to_end, data)
+                )
+            path = made[key]
+            artifacts.append(
+                Artifact(runtime.name, precision, path, size_of(path), size, batch, normalised, end_to_end)
+            )
+    return fused, artifacts
+
+
+def _runtime(name: str) -> Runtime:
+    known = interface.runtimes()
+    if name not in known:
+        raise UsageError(f"runtime {name!r}: unknown. Known: {', '.join(known)}.{did_you_mean(name, known)}")
+    return known[name]
+
+
+def load(source: str | Path, imgsz: tuple[int, int], scale: str | None = None) -> tuple[YOLO, bool]:
+    """Load a detector; one that a YAML describes is given normalised statistics. Say whether it was.
+
+    Raises:
+        UsageError: It is no detector.
+    """
+    name = with_scale(source, scale)
+    from_yaml = Path(name).suffix in {".yaml", ".yml"}
+    if from_yaml and split_scale(name)[1] is None:
+        name = with_scale(name, first_scale(name))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        model = YOLO(name)
+    if model.task != "detect":
+        raise UsageError(f"{source}: a model for the task {model.task}; runtimes are prepared and compared for detect.")
+    if from_yaml:
+        normalise(model.model, imgsz)
+    return model, from_yaml
+
+
+def normalise(model: nn.Module, imgsz: tuple[int, int]) -> None:
+    """Give each batch norm the statistics of seeded random images; parameters, and the mode of all, stay.
+
+    At first they are those of a normal distribution, and activations shrink from layer to layer until half precision
+    and int8 hold none of them. With these they stay near 1.
+    """
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    modes = {module: module.training for module in model.modules()}
+    momenta = [norm.momentum for norm in norms]
+    size = [min(side, NORMALISING_SIDE) for side in imgsz]
+    channels = model.yaml.get("channels", 3)
+    generator = torch.Generator().manual_seed(SEED)
+    model.eval()
+    try:
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the mean over all passes
+            norm.train()
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            for _ in range(NORMALISING_PASSES):
+                model(torch.rand((NORMALISING_IMAGES, channels, *size), generator=generator))
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for module, training in modes.items():
+            module.training = training
+
+
+def choose_head(model: Any, end_to_end: bool) -> bool:
+    """Use the head that needs no suppression of boxes, or the other, where a model has both; say which it uses."""
+    head = model.model[-1]
+    if getattr(head, "one2one_cv2", None) is not None:
+        head.end2end = end_to_end
+    return bool(getattr(head, "end2end", False))
+
+
+def fused_copy(model: Any, shape: tuple[int, int, int]) -> nn.Module:
+    """Copy and fuse a model, and run it once: its head then has the anchors of this size, as an export has.
+
+    Anchors that are computed in the pass would also keep `torch.compile` from seeing the model as one.
+
+    Args:
+        model: A detector.
+        shape: Batch, height and width.
+    """
+    fused = real_copy(model, torch.float32, "cpu")
+    if not is_fused(fused):
+        fuse(fused)
+    batch, *size = shape
+    with torch.no_grad():
+        fused(torch.zeros(batch, model.yaml.get("channels", 3), *size))
+    return fused
+
+
+def save_module(fused: nn.Module, path: Path) -> Path:
+    """Save a module as it is, for our own worker."""
+    torch.save(fused, path)
+    return path
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)

@@ -1,0 +1,118 @@
+"""Ultralytics' exporter, kept in a folder: its files go there, and so does what it and its tools print.
+
+Nothing is installed, though the exporter would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from lwyolo.engine.model import VIA_ONNX, YOLO, registered_in
+from lwyolo.errors import UsageError
+from lwyolo.speed.runtime import Runtime, runtimes
+
+STEM = "model.artifact"
+"""Upstream replaces the suffix wherever it stands in a path, so it is one that no folder has."""
+LOG = "export.log"
+NOTHING_INSTALLED = {"YOLO_AUTOINSTALL": "false", "ULTRALYTICS_SKIP_REQUIREMENTS_CHECKS": "1"}
+
+
+def export(
+    model: YOLO,
+    runtime: Runtime,
+    folder: Path,
+    imgsz: tuple[int, int],
+    batch: int,
+    precision: str = "fp32",
+    end_to_end: bool = False,
+    data: str | Path | None = None,
+) -> Path:
+    """Export a model for a runtime into a folder, and return the file or folder that the runtime loads.
+
+    Raises:
+        UsageError: The exporter or one of its tools fails; the message names the runtime, and the registered modules.
+    """
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    model.model.pt_path = str(folder / STEM)  # upstream writes an export beside its checkpoint
+    arguments: dict[str, Any] = {
+        "format": runtime.format,
+        "imgsz": list(imgsz),
+        "batch": batch if runtime.holds_batch else 1,
+        "device": "cpu" if "cpu" in runtime.devices else "0",
+    }
+    if end_to_end:
+        arguments["nms"] = False  # a head without suppression has to be asked for in recent versions
+    if runtime.format in VIA_ONNX:
+        arguments["simplify"] = find_spec("onnxslim") is not None
+    try:
+        with _said_to(folder / LOG), _inside(folder), _environment(NOTHING_INSTALLED):
+            return Path(model.export(**arguments))
+    except Exception as error:  # whatever the exporter or its tool raises becomes an error that says what to use
+        raise UsageError(_cannot(model.model, runtime, error)) from error
+
+
+def _cannot(model: nn.Module, runtime: Runtime, error: Exception) -> str:
+    """Say what cannot be exported, why, and which runtimes to use instead."""
+    ours = registered_in(model)
+    words = " ".join(str(error).split())[:300] or type(error).__name__
+    if isinstance(error, UsageError):  # it names the module
+        words = words.removeprefix(f"format={runtime.format}: ")
+    else:
+        what = f"a model with {', '.join(spec.name for spec in ours)}" if ours else "the model"
+        words = f"{what} cannot be exported: {type(error).__name__}: {words.rstrip('.')}."
+    barred = {fmt for spec in ours for fmt, _ in spec.no_export} | {runtime.format}
+    others = [other.name for other in runtimes().values() if other.format not in barred and not other.missing()]
+    return f"{runtime.name}: {words} It can be tried in {', '.join(others)}."
+
+
+@contextlib.contextmanager
+def _said_to(file: Path) -> Iterator[None]:
+    """Send standard output and error to a file, also those of native code and of other processes."""
+    kept = [os.dup(1), os.dup(2)]
+    with file.open("ab") as log:
+        try:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            for number in (1, 2):
+                os.dup2(log.fileno(), number)
+            yield
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            for number, descriptor in zip((1, 2), kept, strict=True):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    """Work in a folder: a converter writes and deletes files of fixed names where it is started."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set variables of the environment for a while."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value

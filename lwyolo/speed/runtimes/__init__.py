@@ -1,0 +1,1 @@
+"""One runtime a file; see `lwyolo.speed.runtime`."""
