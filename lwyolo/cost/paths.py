@@ -50,12 +50,15 @@ class CallTree:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self.root = Call("", type(model).__name__)
-        self.current = self.root
-        self._stack: list[Call] = []
+        self.restart()
         self._names: dict[int, list[str]] = {}
         for name, module in model.named_modules(remove_duplicate=False):
             self._names.setdefault(id(module), []).append(name)
+
+    def restart(self) -> None:
+        """Forget the calls of a pass before."""
+        self.root = self.current = Call("", type(self.model).__name__)
+        self._stack: list[Call] = []
 
     @contextmanager
     def following(self) -> Iterator[CallTree]:
@@ -91,10 +94,10 @@ class CallTree:
                 self.current.children[path] = _call(path, module)
             self.current = self.current.children[path]
         self.current.calls += 1
-        self.current.inputs = tuple(_shapes(list(args)))
+        self.current.inputs = _shapes(list(args))
 
     def _leave(self, module: nn.Module, _: Any, output: Any) -> None:
-        self.current.outputs = tuple(_shapes(output))
+        self.current.outputs = _shapes(output)
         self.current = self._stack.pop()
 
     def _path(self, module: nn.Module) -> str:
@@ -107,21 +110,19 @@ class CallTree:
 
 def _call(path: str, module: nn.Module) -> Call:
     """Describe a module; upstream's parser leaves `i`, `f` and `type` on each row that it builds."""
-    index, from_, label = (getattr(module, name, None) for name in ("i", "f", "type"))
+    index, from_, label = (vars(module).get(name) for name in ("i", "f", "type"))
     if not (isinstance(index, int) and isinstance(label, str)):
         return Call(path, type(module).__name__)
     reads = tuple(from_) if isinstance(from_, list) else from_ if isinstance(from_, int) else None
     return Call(path, label.rpartition(".")[2], index, reads)
 
 
-def _shapes(output: Any) -> Iterator[Shape]:
+def _shapes(output: Any) -> tuple[Shape, ...]:
     """Shapes of what the next module receives; of a tuple with more than tensors, as of a head, the first element."""
     if isinstance(output, Tensor):
-        yield tuple(output.shape)
-    elif isinstance(output, tuple):
-        yield from _shapes(list(output) if all(isinstance(t, Tensor) for t in output) else output[0])
-    elif isinstance(output, list):
-        for item in output:
-            yield from _shapes(item)
-    elif isinstance(output, dict):
-        yield from _shapes(list(output.values()))
+        return (tuple(output.shape),)
+    if isinstance(output, tuple) and not all(isinstance(item, Tensor) for item in output):
+        return _shapes(output[0])
+    if isinstance(output, dict):
+        output = list(output.values())
+    return tuple(shape for item in output for shape in _shapes(item)) if isinstance(output, (list, tuple)) else ()

@@ -101,10 +101,11 @@ def _trace(model: nn.Module, inputs: Inputs) -> tuple[CallTree, OperatorTrace, s
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # one operator on the CPU, several on the meta device
     try:
-        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-            _run(model, inputs, CallTree(model), ShapeMode())
-            tree = CallTree(model)
-            trace = OperatorTrace(tree, (*model.parameters(), *model.buffers()))
+        tree = CallTree(model)
+        trace = OperatorTrace(tree, (*model.parameters(), *model.buffers()))
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]), tree.following():
+            _run(model, inputs, tree, ShapeMode())
+            tree.restart()
             result = _run(model, inputs, tree, trace)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
@@ -113,7 +114,7 @@ def _trace(model: nn.Module, inputs: Inputs) -> tuple[CallTree, OperatorTrace, s
 
 def _run(model: nn.Module, inputs: Inputs, tree: CallTree, mode: ShapeMode) -> Any:
     try:
-        with tree.following(), mode:
+        with mode:
             return model(list(inputs) if isinstance(inputs, list) else inputs)
     except CostError:
         raise

@@ -6,7 +6,6 @@ sympy and torch._dynamo, 1.7 s. The rules cover nearly everything that a detecto
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -42,15 +41,17 @@ def describe(func: Any) -> Operator:
     return Operator(operator_name(func), view, composite, torch.Tag.pointwise in func.tags, written)
 
 
-def tensors_in(*values: Any) -> Iterator[Tensor]:
+def tensors_in(*values: Any) -> list[Tensor]:
     """Every tensor in nested tuples, lists and dicts, in order."""
+    found: list[Tensor] = []
     for value in values:
         if isinstance(value, Tensor):
-            yield value
+            found.append(value)
         elif isinstance(value, (tuple, list)):
-            yield from tensors_in(*value)
+            found += tensors_in(*value)
         elif isinstance(value, dict):
-            yield from tensors_in(*value.values())
+            found += tensors_in(*value.values())
+    return found
 
 
 class ShapeMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves its base class untyped
@@ -87,10 +88,10 @@ class ShapeMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
 
 def answer(operator: Operator, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return an operator's result, by our rule on the meta device and by torch elsewhere."""
-    tensors = list(tensors_in(args, kwargs))
+    tensors = tensors_in(args, kwargs)
     if any(t.is_meta for t in tensors) and any(not t.is_meta and t.dim() > 0 for t in tensors):
         args, kwargs = _to_meta(args), _to_meta(kwargs)  # what a module keeps beside its weights, such as a grid
-        tensors = list(tensors_in(args, kwargs))
+        tensors = tensors_in(args, kwargs)
     rule = RULES.get(operator.name)
     options = {name: value for name, value in kwargs.items() if value is not None and value is not False}
     ours = rule is not None and bool(tensors) and all(t.is_meta for t in tensors)

@@ -111,7 +111,7 @@ class OperatorTrace(ShapeMode):  # type: ignore[no-untyped-call]  # torch leaves
         result = answer(operator, func, args, kwargs)
         if operator.view or operator.name in ALLOCATIONS:
             return result
-        tensors = list(tensors_in(args, kwargs))
+        tensors = tensors_in(args, kwargs)
         if operator.name in CASTS and result.device != tensors[0].device and result.dtype == tensors[0].dtype:
             self._set(result, self.value_of(tensors[0]))  # a move between devices: absent where there is but one
             return result
@@ -122,7 +122,7 @@ class OperatorTrace(ShapeMode):  # type: ignore[no-untyped-call]  # torch leaves
         norm = operator.name in BATCH_NORMS
         reads = self._reads(operator, tensors[:1] if norm else tensors, written, result)
         vectors = tuple(self._access(t) for t in tensors[1:]) if norm else ()
-        results = written or list(tensors_in(result))
+        results = written or tensors_in(result)
         if norm or operator.name.endswith("_with_indices"):
             results = results[:1]  # evaluation has no use for the others
         self.steps.append(
@@ -195,6 +195,8 @@ def distinct_bytes(tensor: Tensor) -> int:
         >>> distinct_bytes(torch.zeros(10, device="meta").unfold(0, 3, 1))
         40
     """
+    if tensor.is_contiguous():
+        return tensor.numel() * tensor.element_size()
     elements, span = min(tensor.numel(), 1), min(tensor.numel(), 1)
     for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
         if stride and size:

@@ -31,13 +31,15 @@ class Sums:
 
     def add(self, step: Step, fused: int) -> None:
         """Add one step, whose fused memory access is `fused`."""
+        eager = step.n_bytes
         self.macs += step.work.macs
         self.flops += step.flops
-        self.eager += step.n_bytes
+        self.eager += eager
         self.fused += fused
         self.written += sum(access.n_bytes for access in step.writes)
-        self.elementwise += step.n_bytes if step.fusible and not step.vectors else 0
-        self.elementwise_fused += fused if step.fusible else 0
+        if step.fusible:
+            self.elementwise += 0 if step.vectors else eager
+            self.elementwise_fused += fused
         self.calls += 1
         self.groups += fused > 0  # a group's bytes stand at its first step
         self.counted &= step.counted

@@ -20,6 +20,7 @@ from lwyolo.engine.files import first_scale, split_scale, with_scale
 from lwyolo.engine.model import YOLO
 from lwyolo.errors import UsageError, did_you_mean
 from lwyolo.speed import runtime as interface
+from lwyolo.speed.parity import probe
 from lwyolo.speed.runtime import Runtime
 
 SEED = 0
@@ -131,8 +132,8 @@ def load(source: str | Path, imgsz: tuple[int, int], scale: str | None = None) -
     return model, from_yaml
 
 
-def normalise(model: nn.Module, imgsz: tuple[int, int]) -> None:
-    """Give each batch norm the statistics of seeded random images; parameters, and the mode of all, stay.
+def normalise(model: Any, imgsz: tuple[int, int]) -> None:
+    """Give each batch norm the statistics of drawn images; parameters, and the mode of all, stay.
 
     At first they are those of a normal distribution, and activations shrink from layer to layer until half precision
     and int8 hold none of them. With these they stay near 1.
@@ -140,9 +141,8 @@ def normalise(model: nn.Module, imgsz: tuple[int, int]) -> None:
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     modes = {module: module.training for module in model.modules()}
     momenta = [norm.momentum for norm in norms]
-    size = [min(side, NORMALISING_SIDE) for side in imgsz]
-    channels = model.yaml.get("channels", 3)
-    generator = torch.Generator().manual_seed(SEED)
+    size = (min(imgsz[0], NORMALISING_SIDE), min(imgsz[1], NORMALISING_SIDE))
+    shape = (NORMALISING_IMAGES, model.yaml.get("channels", 3), *size)
     model.eval()
     try:
         for norm in norms:
@@ -150,8 +150,8 @@ def normalise(model: nn.Module, imgsz: tuple[int, int]) -> None:
             norm.momentum = None  # the mean over all passes
             norm.train()
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            for _ in range(NORMALISING_PASSES):
-                model(torch.rand((NORMALISING_IMAGES, channels, *size), generator=generator))
+            for seed in range(1, NORMALISING_PASSES + 1):
+                model(torch.from_numpy(probe(shape, seed)))
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

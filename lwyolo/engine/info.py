@@ -115,7 +115,7 @@ def load_for_cost(source: str | Path, scale: str | None = None, on_meta: bool = 
         name = with_scale(name, first_scale(name))
     yaml = load_model_yaml(name)
     only_one = len(yaml.get("scales") or ()) < 2
-    return Path(source if only_one else name).stem, build_on_meta(yaml) if on_meta else YOLO(name).model
+    return Path(source if only_one else name).stem, build_on_meta(yaml) if on_meta else _build_for_real(yaml)
 
 
 @functools.wraps(paper.profile)
@@ -140,10 +140,8 @@ def build_on_meta(yaml: dict[str, Any], nc: int | None = None) -> Any:
         nc: Number of classes, by default the YAML's.
     """
     cls = MODEL_CLASSES.get(head_task(yaml) or tasks.guess_model_task(yaml))
-    if yaml["head"][-1][2] == "RTDETRDecoder":
-        return tasks.RTDETRDetectionModel(yaml, verbose=False)
-    if cls is None or not _is_detect_like(yaml):
-        return YOLO(yaml["yaml_file"]).model
+    if cls is None or yaml["head"][-1][2] == "RTDETRDecoder" or not _is_detect_like(yaml):
+        return _build_for_real(yaml)
     model = cls.__new__(cls)
     nn.Module.__init__(model)
     model.yaml = deepcopy({**yaml, "channels": yaml.get("channels", 3), "nc": nc or yaml.get("nc", 80)})
@@ -153,6 +151,13 @@ def build_on_meta(yaml: dict[str, Any], nc: int | None = None) -> Any:
     model.inplace = model.yaml.get("inplace", True)
     model.stride = _strides(model)
     return model.eval()
+
+
+def _build_for_real(yaml: dict[str, Any]) -> Any:
+    """Build a model with its weights; RT-DETR has another class in Ultralytics than what `YOLO` builds."""
+    if yaml["head"][-1][2] == "RTDETRDecoder":
+        return tasks.RTDETRDetectionModel(yaml, verbose=False)
+    return YOLO(yaml["yaml_file"]).model
 
 
 class WeightsOnMeta(TorchFunctionMode):

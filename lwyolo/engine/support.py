@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from lwyolo.engine.deploy import prepare
 from lwyolo.errors import LwyoloError
-from lwyolo.speed.parity import agreement
+from lwyolo.speed.parity import agreement, probe
 from lwyolo.speed.runtime import runtimes
 from lwyolo.speed.runtimes._torch import decoded
 
@@ -34,8 +33,7 @@ class Support:
 
 def support(models: Sequence[str | Path], names: Sequence[str], imgsz: int = 128) -> Iterator[Support]:
     """Export each model for each runtime and compare outputs; a row for each, in order."""
-    values = np.random.default_rng(0).integers(0, 256, (1, 3, imgsz, imgsz))
-    image = values.astype(np.float32) / np.float32(255)  # as an image of 8 bits has them
+    image = probe((1, 3, imgsz, imgsz))
     for model in models:
         for name in names:
             with tempfile.TemporaryDirectory(prefix="lwyolo-support-") as folder:

@@ -47,6 +47,28 @@ class _Found:
     compared: int = 0
 
 
+def probe(shape: tuple[int, int, int, int], seed: int = 0) -> Array:
+    """Draw images to compare outputs on: patches of every size over each other, so that no layer sees a flat picture.
+
+    White noise would not do: the deeper a layer, the more of it is averaged away, and a batch norm that was given its
+    statistics magnifies what is left, with the rounding in it.
+
+    Args:
+        shape: [B, C, H, W]
+        seed: Of the draw.
+
+    Shapes:
+        returns: [B, C, H, W], float32 in 0 to 1, in steps of 1/255 as an image of 8 bits has them
+    """
+    drawn, (batch, channels, height, width) = np.random.default_rng(seed), shape
+    sides = [side for side in (1, 4, 16, 64, 256) if side <= max(height, width)]
+    total = np.zeros(shape)
+    for side in sides:
+        patches = drawn.random((batch, channels, -(-height // side), -(-width // side)))
+        total += patches.repeat(side, axis=2).repeat(side, axis=3)[..., :height, :width]
+    return np.asarray(np.rint(total * 255 / len(sides)) / 255, dtype=np.float32)
+
+
 def agreement(reference: Sequence[Array], outputs: Sequence[Array], precision: str = "fp32") -> Agreement:
     """Compare the first output of a runtime with that of torch, for the same image.
 

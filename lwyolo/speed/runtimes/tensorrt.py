@@ -34,8 +34,10 @@ class TensorRt(Runtime):
         runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.WARNING))
         engine = runtime.deserialize_cuda_engine(plan(artifact.read_bytes()))
         if engine is None:
-            raise UsageError(f"{artifact}: TensorRT {tensorrt.__version__} cannot read it; an engine fits the version "
-                             "and the GPU that it was built on, so export it here.")
+            raise UsageError(
+                f"{artifact}: TensorRT {tensorrt.__version__} cannot read it; an engine fits the version "
+                "and the GPU that it was built on, so export it here."
+            )
         return TensorRtSession(tensorrt, engine, device)
 
 
