@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lwyolo.cost import Cost, LayerCost
     from lwyolo.cost.lint import Finding
 
-MEASURES = ("Params", "%", "MMACCs", "%", "MAC eager\n(MiB)", "%", "MAC fused\n(MiB)", "%")
+MEASURES = ("Params", "%", "MMACCs", "%", "MAC\neager\n(MiB)", "%", "MAC\nfused\n(MiB)", "%")
 GUIDELINES = (
     "G1: unequal widths, G2: groups, G3: fragments, G4: element-wise operators (ShuffleNet V2, ECCV 2018); depthwise: "
     "fewer FLOPs at a lower speed (FasterNet, CVPR 2023). Share: of the model's eager MAC, what is meant. The papers "
