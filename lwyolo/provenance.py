@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import os
 import platform
 import subprocess
@@ -101,14 +102,66 @@ def ultralytics_copies() -> list[Path]:
     return list(dict.fromkeys(file.resolve().parent for file in files if file.is_file()))
 
 
-def cpu_name() -> str:
+def cpu_name(root: Path = Path("/")) -> str:
     """Return the name of the processor; of the board, where Linux names that instead, as on a Jetson."""
-    info, board = Path("/proc/cpuinfo"), Path("/proc/device-tree/model")
+    info, board = root / "proc/cpuinfo", root / "proc/device-tree/model"
     lines = info.read_text(errors="replace").splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     if not names and board.exists():
         names = [board.read_text(errors="replace").strip("\0\n ")]
     return next(iter(names), "") or platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Return the cores that this process may use: its affinity, and the quota of its control group."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return threads_within(cores, cpu_quota())
+
+
+def threads_within(cores: int, quota: float | None) -> int:
+    """Return how many threads can run at once on some cores, under a quota of their time.
+
+    Example:
+        >>> threads_within(8, None), threads_within(8, 2.5), threads_within(8, 0.5)
+        (8, 3, 1)
+    """
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def cpu_quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float | None:
+    """Return the cores' worth of time that control groups allow, the least of all groups above; `None`: no limit.
+
+    Args:
+        root: Where control groups are mounted.
+        own: The file that names this process's groups, one `id:controllers:path` a line.
+    """
+    quotas = [_quota(folder) for folder in control_groups("cpu", root, own)]
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def control_groups(controller: str, root: Path, own: Path) -> list[Path]:
+    """Return the folders of the control groups, of both versions, that this process and its limits belong to."""
+    folders: list[Path] = []
+    for line in own.read_text().splitlines() if own.is_file() else ():
+        _, controllers, path = line.split(":", 2)
+        base = root / controller if controller in controllers.split(",") else root
+        if controllers and base == root:
+            continue
+        group = base / path.lstrip("/")
+        folders += [folder for folder in (group, *group.parents) if folder.is_relative_to(base)]
+    return folders
+
+
+def _quota(folder: Path) -> float | None:
+    """Read one group, of version 2 (`cpu.max`) or 1 (`cpu.cfs_quota_us`)."""
+    both, quota, period = (folder / f"cpu.{name}" for name in ("max", "cfs_quota_us", "cfs_period_us"))
+    if both.is_file():
+        words = both.read_text().split()
+    elif quota.is_file() and period.is_file():
+        words = [quota.read_text().strip(), period.read_text().strip()]
+    else:
+        return None
+    return None if words[0] in ("max", "-1") else int(words[0]) / int(words[1])
 
 
 def ram_mib() -> float | None:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lwyolo.doctor.finding import FAILURES, NOTE, OK, PROBLEM, Finding, State, describe
-from lwyolo.doctor.threads import usable_cores
-from lwyolo.provenance import cpu_name, ram_mib
+from lwyolo.provenance import cpu_name, ram_mib, usable_cores
 from lwyolo.units import MISSING
 
 GIB = 2**30

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from lwyolo.doctor.finding import NOTE, OK, PROBLEM, Finding
+from lwyolo.provenance import cpu_quota as cpu_quota
+from lwyolo.provenance import usable_cores
 from lwyolo.units import MIB
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -28,43 +29,6 @@ def look(environment: Mapping[str, str]) -> list[Finding]:
         threads_finding(torch.get_num_threads(), usable, environment),
         ultralytics_finding(NUM_THREADS, min(WORKERS, cores), usable, cores),
     ]
-
-
-def usable_cores() -> int:
-    """Return the cores that this process may use: its affinity, and the quota of its control group."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = cpu_quota(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"))
-    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
-
-
-def cpu_quota(root: Path, own: Path) -> float | None:
-    """Return the cores' worth of time that control groups allow, the least of all groups above; `None`: no limit.
-
-    Args:
-        root: Where control groups are mounted.
-        own: The file that names this process's groups, one `id:controllers:path` a line.
-    """
-    quotas: list[float | None] = []
-    for line in own.read_text().splitlines() if own.is_file() else ():
-        _, controllers, path = line.split(":", 2)
-        base = root / "cpu" if "cpu" in controllers.split(",") else root
-        if controllers and base == root:
-            continue
-        group = base / path.lstrip("/")
-        quotas += [_quota(folder) for folder in (group, *group.parents) if folder.is_relative_to(base)]
-    return min((quota for quota in quotas if quota is not None), default=None)
-
-
-def _quota(folder: Path) -> float | None:
-    """Read one group, of version 2 (`cpu.max`) or 1 (`cpu.cfs_quota_us`)."""
-    both, quota, period = (folder / f"cpu.{name}" for name in ("max", "cfs_quota_us", "cfs_period_us"))
-    if both.is_file():
-        words = both.read_text().split()
-    elif quota.is_file() and period.is_file():
-        words = [quota.read_text().strip(), period.read_text().strip()]
-    else:
-        return None
-    return None if words[0] in ("max", "-1") else int(words[0]) / int(words[1])
 
 
 def threads_finding(n_threads: int, usable: int, environment: Mapping[str, str]) -> Finding:

@@ -24,7 +24,7 @@ from lwyolo.speed.parity import probe
 from lwyolo.speed.runtime import Runtime
 
 SEED = 0
-NORMALISING_PASSES, NORMALISING_IMAGES, NORMALISING_SIDE = 3, 2, 320
+NORMALISING_PASSES, NORMALISING_IMAGES, NORMALISING_SIDE = 3, 8, 192
 
 
 @dataclass(frozen=True, slots=True)
