@@ -155,7 +155,7 @@ def _verdict(comparisons: Sequence[Comparison], limit: float | None) -> int:
     worse = [
         f"{one.name} in {one.runtime}: {whole.ratio:.3f} ({whole.low:.3f} to {whole.high:.3f})"
         for one in comparisons
-        if (whole := one.ratios["end_to_end"]).verdict == "slower" and limit is not None and whole.ratio > limit
+        if (whole := one.ratios["end_to_end"]).verdict == "slower" and whole.ratio and limit and whole.ratio > limit
     ]
     if worse:
         print(f"lwyolo: above {limit}: {'; '.join(worse)}", file=sys.stderr)

@@ -37,22 +37,22 @@ def copy_with(model: nn.Module, twin: Callable[[Tensor], Tensor]) -> nn.Module:
         kept = (t for t in vars(module).values() if isinstance(t, Tensor) and not t.is_leaf)
         memo.update({id(t): t.detach().clone() for t in kept})
     try:
-        return _copied(model, memo)
+        twin_model: nn.Module = _copied(model, memo)
     except (TypeError, RuntimeError, AttributeError) as error:
         raise CostError(f"{type(model).__name__} cannot be copied: {type(error).__name__}: {error}") from error
+    return twin_model
 
 
 @cache
 def _is_ordinary(cls: type) -> bool:
     """Whether a class is a module that is copied attribute by attribute."""
-    if not issubclass(cls, nn.Module) or any(getattr(cls, x, None) is not getattr(nn.Module, x, None) for x in COPYING):
-        return False  # torch's own `__setstate__` only fills in what an old file lacks
-    return cls.__setstate__.__module__.startswith("torch.nn.modules.")
+    same = all(getattr(cls, name, None) is getattr(nn.Module, name, None) for name in COPYING)
+    return issubclass(cls, nn.Module) and same
 
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:
     """Copy as `copy.deepcopy` does, in a third of its time for modules that do not say how they are copied."""
-    cls = type(value)
+    cls: Any = type(value)
     if id(value) in memo:
         return memo[id(value)]
     if cls in PLAIN:
@@ -70,9 +70,8 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
         return value if cls is tuple else set(value)
     if _is_ordinary(cls):
         memo[id(value)] = twin = cls.__new__(cls)
-        state = twin.__dict__
-        for key, item in vars(value).items():
-            state[key] = item if type(item) in PLAIN else _copied(item, memo)
+        state = vars(value).items()
+        twin.__setstate__({key: item if type(item) in PLAIN else _copied(item, memo) for key, item in state})
         return twin
     return copy.deepcopy(value, memo)
 

@@ -52,8 +52,10 @@ class CallTree:
         self.model = model
         self.restart()
         self._names: dict[int, list[str]] = {}
-        for name, module in model.named_modules(remove_duplicate=False):
+        named = list(model.named_modules(remove_duplicate=False))
+        for name, module in named:
             self._names.setdefault(id(module), []).append(name)
+        self.modules = list({id(module): module for _, module in named}.values())
 
     def restart(self) -> None:
         """Forget the calls of a pass before."""
@@ -64,7 +66,7 @@ class CallTree:
     def following(self) -> Iterator[CallTree]:
         """Keep the tree while the model runs."""
         handles = []
-        for module in self.model.modules():
+        for module in self.modules:
             handles.append(module.register_forward_pre_hook(self._enter))
             handles.append(module.register_forward_hook(self._leave))
         try:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lwyolo.cost.caches import state_of, warm_head
 from lwyolo.cost.copying import fuse, is_fused, meta_copy, real_copy
 from lwyolo.cost.paths import CallTree
 from lwyolo.cost.shapes import ShapeMode, tensors_in
@@ -102,14 +103,27 @@ def _trace(model: nn.Module, inputs: Inputs) -> tuple[CallTree, OperatorTrace, s
     torch.backends.mha.set_fastpath_enabled(False)  # one operator on the CPU, several on the meta device
     try:
         tree = CallTree(model)
-        trace = OperatorTrace(tree, (*model.parameters(), *model.buffers()))
-        with torch.inference_mode(), torch.random.fork_rng(devices=[]), tree.following():
-            _run(model, inputs, tree, ShapeMode())
-            tree.restart()
-            result = _run(model, inputs, tree, trace)
+        held = (t for m in tree.modules for t in (*m._parameters.values(), *m._buffers.values()))
+        weights = tuple(t for t in held if t is not None)
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            if not warm_head(model, inputs):
+                with tree.following():
+                    _run(model, inputs, tree, ShapeMode())
+            kept = state_of(tree.modules)
+            trace, result = _traced(model, inputs, tree, weights)
+            if state_of(tree.modules) != kept:
+                trace, result = _traced(model, inputs, tree, weights)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
     return tree, trace, {trace.value_of(t) for t in tensors_in(result)}
+
+
+def _traced(model: nn.Module, inputs: Inputs, tree: CallTree, weights: tuple[Tensor, ...]) -> tuple[OperatorTrace, Any]:
+    """Run once under a trace of its own; return the trace, and what the pass returns."""
+    tree.restart()
+    trace = OperatorTrace(tree, weights)
+    with tree.following():
+        return trace, _run(model, inputs, tree, trace)
 
 
 def _run(model: nn.Module, inputs: Inputs, tree: CallTree, mode: ShapeMode) -> Any:

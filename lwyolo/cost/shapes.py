@@ -48,8 +48,9 @@ def tensors_in(*values: Any) -> list[Tensor]:
         if isinstance(value, Tensor):
             found.append(value)
         elif isinstance(value, (tuple, list)):
-            found += tensors_in(*value)
-        elif isinstance(value, dict):
+            if value and type(value[0]) is not int:  # a shape, or strides
+                found += tensors_in(*value)
+        elif isinstance(value, dict) and value:
             found += tensors_in(*value.values())
     return found
 

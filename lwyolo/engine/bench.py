@@ -140,7 +140,7 @@ def _bench(plan: Plan, folder: Path, say: Callable[[str], None], on_round: Calla
         results = {key: _result(one, found[key]) for key, one in ready.items()}
     for key, one in ready.items():
         results[key] = replace(results[key], images_per_s=_throughput(plan, one, folder, failures, say))
-    comparisons = [against(results[key], results[base], seed=plan.seed) for key, base in bases.items()]
+    comparisons = [against(results[key], results[base]) for key, base in bases.items()]
     return Bench(tuple(results.values()), tuple(comparisons), tuple(failures))
 
 

@@ -1,6 +1,6 @@
 """Ultralytics' exporter, kept in a folder: its files go there, and so does what it and its tools print.
 
-Nothing is installed, though the exporter would.
+Nothing is installed, though the exporter would, and nothing is sent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ from lwyolo.speed.runtime import Runtime, runtimes
 STEM = "model.artifact"
 """Upstream replaces the suffix wherever it stands in a path, so it is one that no folder has."""
 LOG = "export.log"
-NOTHING_INSTALLED = {"YOLO_AUTOINSTALL": "false", "ULTRALYTICS_SKIP_REQUIREMENTS_CHECKS": "1"}
+SETTINGS = {
+    "YOLO_AUTOINSTALL": "false",
+    "ULTRALYTICS_SKIP_REQUIREMENTS_CHECKS": "1",
+    "CI": "true",  # where OpenVINO's converter sends no telemetry
+}
 
 
 def export(
@@ -51,11 +55,17 @@ def export(
     }
     if end_to_end:
         arguments["nms"] = False  # a head without suppression has to be asked for in recent versions
+    if precision == "int8":
+        arguments |= {"int8": True, "data": str(Path(str(data)).resolve())}  # it is read from inside the folder
     if runtime.format in VIA_ONNX:
         arguments["simplify"] = find_spec("onnxslim") is not None
+    log = folder / LOG
     try:
-        with _said_to(folder / LOG), _inside(folder), _environment(NOTHING_INSTALLED):
-            return Path(model.export(**arguments))
+        with _said_to(log), _inside(folder), _environment(SETTINGS):
+            path = Path(model.export(**arguments))
+        if refused := runtime.refused_by_converter(log.read_text(encoding="utf-8", errors="replace")):
+            raise RuntimeError("; ".join(refused))
+        return path
     except Exception as error:  # whatever the exporter or its tool raises becomes an error that says what to use
         raise UsageError(_cannot(model.model, runtime, error)) from error
 
@@ -68,7 +78,7 @@ def _cannot(model: nn.Module, runtime: Runtime, error: Exception) -> str:
         words = words.removeprefix(f"format={runtime.format}: ")
     else:
         what = f"a model with {', '.join(spec.name for spec in ours)}" if ours else "the model"
-        words = f"{what} cannot be exported: {type(error).__name__}: {words.rstrip('.')}."
+        words = f"{what} cannot be exported: {words.rstrip('.')}."
     barred = {fmt for spec in ours for fmt, _ in spec.no_export} | {runtime.format}
     others = [other.name for other in runtimes().values() if other.format not in barred and not other.missing()]
     return f"{runtime.name}: {words} It can be tried in {', '.join(others)}."

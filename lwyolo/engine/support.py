@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from lwyolo.engine.deploy import prepare
+from lwyolo.engine.deploy import prepare, steady_image
 from lwyolo.errors import LwyoloError
-from lwyolo.speed.parity import agreement, probe
+from lwyolo.speed.parity import agreement
 from lwyolo.speed.runtime import runtimes
 from lwyolo.speed.runtimes._torch import decoded
 
@@ -33,12 +33,12 @@ class Support:
 
 def support(models: Sequence[str | Path], names: Sequence[str], imgsz: int = 128) -> Iterator[Support]:
     """Export each model for each runtime and compare outputs; a row for each, in order."""
-    image = probe((1, 3, imgsz, imgsz))
     for model in models:
         for name in names:
             with tempfile.TemporaryDirectory(prefix="lwyolo-support-") as folder:
                 try:
                     fused, (artifact,) = prepare(model, Path(folder), runtimes=[name], imgsz=imgsz)
+                    image = steady_image(fused, (1, fused.yaml.get("channels", 3), imgsz, imgsz))
                     outputs = runtimes()[name].load(artifact.path, threads=1).run(image)
                 except LwyoloError as error:
                     yield Support(Path(model).stem, name, "refused", str(error))

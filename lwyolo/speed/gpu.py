@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
-NO_PACKAGE = "clocks, throttle reasons and utilization of NVIDIA GPUs are read by nvidia-ml-py: pip install 'lwyolo[gpu]'"
+NO_PACKAGE = (
+    "clocks, throttle reasons and utilization of NVIDIA GPUs are read by nvidia-ml-py: pip install 'lwyolo[gpu]'"
+)
 THROTTLE = {
     0x1: "idle",
     0x2: "application clocks",
@@ -94,9 +96,7 @@ def look(torch: Any, dtypes: Sequence[str] = ("float32", "bfloat16", "float16"))
         return merge(nvml_gpus(nvml), found), ""
 
 
-def merge(
-    by_nvml: Sequence[tuple[Gpu, str | None]], by_torch: Sequence[tuple[Gpu, str | None]]
-) -> tuple[Gpu, ...]:
+def merge(by_nvml: Sequence[tuple[Gpu, str | None]], by_torch: Sequence[tuple[Gpu, str | None]]) -> tuple[Gpu, ...]:
     """Give NVML's GPUs what torch alone knows of them; the same one has the same UUID.
 
     Args:

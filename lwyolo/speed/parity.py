@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,10 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 TOLERANCE = {"fp32": 1e-3, "fp16": 3e-2}
-"""Largest difference of a box, as a share of its longer side, and of a score, as a share of the highest one."""
+"""Largest difference of a box, as a share of its longer side, and of a score, as a share of the highest one.
+
+int8 has none: it differs by what it saves, and whether too much is told by an accuracy.
+"""
 SMALLEST_SIDE = 1.0
 """Pixels; a shorter box is measured against this."""
 SMALLEST_SCORE = 1e-3
@@ -86,7 +90,7 @@ def agreement(reference: Sequence[Array], outputs: Sequence[Array], precision: s
         return Agreement(None, None, False, f"the shape is {list(found.shape)} instead of {list(expected.shape)}")
     if not np.isfinite(found).all():
         return Agreement(None, None, False, f"{np.count_nonzero(~np.isfinite(found))} values are not finite")
-    tolerance = TOLERANCE[precision]
+    tolerance = TOLERANCE.get(precision, math.inf)
     seen = (_rows if expected.shape[-1] == 6 else _grid)(expected, found, tolerance)
     largest = f"boxes by up to {seen.box:.2g} px, scores by up to {seen.score:.2g}"
     if seen.boxes_off or seen.scores_off:

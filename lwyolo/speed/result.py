@@ -87,7 +87,6 @@ def against(
         same_rounds: They were measured in turn; else the interval is that of two independent medians, which is wider
             and knows nothing of how the machine changed in between.
         force: Compare also where the conditions forbid it.
-        seed: Of the resampling.
 
     Raises:
         UsageError: They were measured under conditions that forbid it.
@@ -99,7 +98,7 @@ def against(
         )
     warnings = [*forbidding, *other, *([] if same_rounds else ["not measured in the same rounds"])]
     ratios = {
-        stage: compare(result.of(stage), base.of(stage), seed) if same_rounds else apart(result, base, stage)
+        stage: compare(result.of(stage), base.of(stage)) if same_rounds else apart(result, base, stage)
         for stage in STAGES
     }
     return Comparison(result.name, base.name, result.conditions.runtime, ratios, tuple(warnings))
@@ -109,9 +108,9 @@ def apart(result: Result, base: Result, stage: str) -> Ratio:
     """Compare medians that were measured at different times: each interval's ends against the other's."""
     a, b = result.summary(stage), base.summary(stage)
     rounds = min(a.clean_rounds, b.clean_rounds)
-    if None in (a.median_ms, a.low_ms, a.high_ms, b.median_ms, b.low_ms, b.high_ms):
+    if not (a.median_ms and a.low_ms and a.high_ms and b.median_ms and b.low_ms and b.high_ms):
         return Ratio(None, None, None, rounds, "not enough clean rounds", "an interval is missing")
-    ratio, low, high = a.median_ms / b.median_ms, a.low_ms / b.high_ms, a.high_ms / b.low_ms  # type: ignore[operator]
+    ratio, low, high = a.median_ms / b.median_ms, a.low_ms / b.high_ms, a.high_ms / b.low_ms
     verdict: Verdict = "slower" if low > 1 else "faster" if high < 1 else "no difference shown"
     return Ratio(ratio, low, high, rounds, verdict, f"ratio {ratio:.3f}, between {low:.3f} and {high:.3f}")
 

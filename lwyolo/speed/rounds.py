@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from lwyolo.errors import UsageError
-from lwyolo.speed.statistics import Sample, Summary, compare, summarise
+from lwyolo.speed.statistics import MIN_ROUNDS, Sample, Summary, compare, summarise
 from lwyolo.speed.worker import ENVIRONMENT, THREAD_VARIABLES
 
-MIN_ROUNDS = 5
 STAGES = ("preprocess", "forward", "suppression", "end_to_end")
 
 

@@ -82,6 +82,10 @@ class Runtime(ABC):
         if device.split(":")[0] not in self.devices:
             raise UsageError(f"{self.name} on {device}: not supported; it runs on {' and '.join(self.devices)}.")
 
+    def refused_by_converter(self, said: str) -> list[str]:
+        """Return the lines in which a converter says that it left out a part of the model, though it ended well."""
+        return []
+
     @abstractmethod
     def load(self, artifact: Path, *, threads: int, precision: str = "fp32", device: str = "cpu") -> Session:
         """Load an artifact, to be run by so many threads.
@@ -94,7 +98,7 @@ class Runtime(ABC):
 def runtimes() -> dict[str, Runtime]:
     """Return every runtime by its name, those of torch first; also those that are not installed."""
     discover("lwyolo.speed.runtimes")
-    found = {cls.name: cls() for cls in _concrete(Runtime)}
+    found = {cls.name: cls() for cls in _concrete(Runtime)}  # type: ignore[type-abstract]  # a base, walked down
     return {name: found[name] for name in sorted(found, key=lambda name: (not name.startswith("torch"), name))}
 
 

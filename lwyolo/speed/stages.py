@@ -33,7 +33,7 @@ def preprocess(images: list[Array], size: tuple[int, int]) -> Array:
         returns: [B, 3, size[0], size[1]], float32
     """
     batch = np.stack([letterbox(image, size) for image in images])[..., ::-1].transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(batch, dtype=np.float32) / np.float32(255)
+    return np.asarray(np.ascontiguousarray(batch, dtype=np.float32) / np.float32(255))
 
 
 def letterbox(image: Array, size: tuple[int, int]) -> Array:

@@ -45,6 +45,7 @@ class Worker:
             import torchvision  # noqa: F401  suppression of boxes takes it where it is imported
         runtime = runtimes()[request["runtime"]]
         self.request, size = request, tuple(request["imgsz"])
+        self.watch = Watch(request["threads"])
         start = time.perf_counter()
         self.session = runtime.load(
             Path(request["artifact"]),
@@ -76,8 +77,8 @@ class Worker:
         return {"samples": [self._sample() for _ in range(request["samples"])]}
 
     def _sample(self) -> dict[str, Any]:
-        watch, size = Watch(self.request["threads"]), tuple(self.request["imgsz"])
-        watch.start()
+        size = tuple(self.request["imgsz"])
+        self.watch.start()
         start = time.perf_counter()
         image = stages.preprocess(self.frames, size)
         before = time.perf_counter()
@@ -85,7 +86,7 @@ class Worker:
         after = time.perf_counter()
         candidates, boxes = stages.postprocess(outputs[0], self.request["classes"], self.request["end_to_end"])
         end = time.perf_counter()
-        disturbance = watch.stop()
+        disturbance = self.watch.stop()
         return {
             "preprocess": (before - start) * 1e3,
             "forward": (after - before) * 1e3,

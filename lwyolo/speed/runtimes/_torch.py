@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lwyolo.errors import UsageError
 from lwyolo.speed.runtime import Array, Runtime
@@ -49,7 +49,7 @@ class TorchRuntime(Runtime):
     """A runtime of torch. Half precision is for a GPU: on a CPU torch computes it slower than single."""
 
     packages = ("torch",)
-    precisions = ("fp32", "fp16")
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16")
     devices = ("cpu", "cuda")
 
     def prepare(self, threads: int, precision: str, device: str) -> tuple[torch.device, torch.dtype]:

@@ -11,7 +11,7 @@ from lwyolo.speed.runtime import Array, Runtime, Session
 
 
 class CoreMl(Runtime):
-    """Core ML on a Mac's CPU. **Written from its documentation, and not run by us so far.**
+    """Core ML on a Mac's CPU. Written from its documentation, and not run by us so far.
 
     Core ML decides on the number of threads itself, and its exported model takes an image of 8 bits a channel.
     """

@@ -23,6 +23,10 @@ class Ncnn(Runtime):
     holds_end_to_end = False
     holds_batch = False
 
+    def refused_by_converter(self, said: str) -> list[str]:
+        """Read what pnnx printed: it converts what it can, and such a net ends the process that runs it."""
+        return sorted({line.strip() for line in said.splitlines() if "not supported" in line})
+
     def load(self, artifact: Path, *, threads: int, precision: str = "fp32", device: str = "cpu") -> Session:
         """Load the folder of a `.param` and a `.bin` file."""
         ncnn = import_module("ncnn")
@@ -52,9 +56,13 @@ class NcnnSession:
         return [np.stack(output) for output in zip(*rows, strict=True)]
 
     def _one(self, sample: Array) -> list[Array]:
-        """Run one image [C, H, W]. A `Mat` does not keep the array that it reads: `sample` has to outlive it."""
+        """Run one image [C, H, W], as a copy of its own.
+
+        A `Mat` of an array neither keeps it alive nor owns it, and a net whose first layer works in place then ends the
+        process. A C++ program would own the image too.
+        """
         extractor = self.net.create_extractor()
-        extractor.input(self.input, self.ncnn.Mat(sample))
+        extractor.input(self.input, self.ncnn.Mat(sample).clone())
         found = [extractor.extract(name) for name in self.outputs]
         if any(code for code, _ in found):
             raise UsageError(f"ncnn fails on an image of {sample.shape}: it returned {[code for code, _ in found]}.")

@@ -20,6 +20,7 @@ class OnnxRuntime(Runtime):
     extra = "onnx"
     packages = ("onnxruntime", "onnx")
     format = "onnx"
+    precisions = ("fp32", "int8")
     devices = ("cpu", "cuda")
 
     def load(self, artifact: Path, *, threads: int, precision: str = "fp32", device: str = "cpu") -> Session:

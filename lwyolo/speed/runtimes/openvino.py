@@ -17,6 +17,7 @@ class OpenVino(Runtime):
     extra = "openvino"
     packages = ("openvino",)
     format = "openvino"
+    precisions = ("fp32", "int8")
 
     def load(self, artifact: Path, *, threads: int, precision: str = "fp32", device: str = "cpu") -> Session:
         """Load the folder of an intermediate representation."""

@@ -11,7 +11,7 @@ from lwyolo.speed.runtimes._torch import decoded
 
 
 class TensorRt(Runtime):
-    """TensorRT 10 or newer on an NVIDIA GPU. **Written from its documentation, and not run by us so far.**
+    """TensorRT 10 or newer on an NVIDIA GPU. Written from its documentation, and not run by us so far.
 
     The number of threads means nothing here: the GPU does the work.
     """
@@ -58,7 +58,7 @@ class TensorRtSession:
         import torch
 
         self.context, self.tensors, self.input = engine.create_execution_context(), {}, ""
-        self.stream = torch.cuda.Stream(device)
+        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         for name in names:
             dtype = torch.from_numpy(_zeros(tensorrt.nptype(engine.get_tensor_dtype(name)))).dtype

@@ -18,5 +18,5 @@ class TorchChannelsLast(TorchRuntime):
 
         where, dtype = self.prepare(threads, precision, device)
         module = load_module(artifact, where, dtype)
-        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # an overload torch lacks
+        module = module.to(memory_format=torch.channels_last)
         return TorchSession(module, where, dtype, channels_last=True)
