@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,8 @@ def prepare(
         GraphError: The YAML cannot be built.
     """
     chosen = [_runtime(name) for name in runtimes]
-    for runtime in chosen:
-        for precision in precisions:
-            runtime.check(precision, runtime.devices[0])
+    for runtime, precision in product(chosen, precisions):
+        runtime.check(precision, runtime.devices[0])
     if "int8" in precisions and data is None:
         raise UsageError("int8 is calibrated on images: name a data YAML (data=, or --data on the command line).")
     size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
@@ -92,21 +92,19 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     fused = fused_copy(model.model, (batch, *size))
     made: dict[tuple[str, str], Path] = {}
-    artifacts = []
-    for runtime in chosen:
-        for precision in precisions:
-            key = (runtime.format, precision)
-            if key not in made:
-                made[key] = (
-                    save_module(fused, folder / "model.module")
-                    if runtime.format == "module"
-                    else export(model, runtime, folder / precision, size, batch, precision, end_to_end, data)
-                )
-            path = made[key]
-            artifacts.append(
-                Artifact(runtime.name, precision, path, size_of(path), size, batch, normalised, end_to_end)
-            )
-    return fused, artifacts
+    for runtime, precision in product(chosen, precisions):
+        key = (runtime.format, precision)
+        if runtime.format == "module":
+            made[key] = save_module(fused, folder / "model.module")
+        elif key not in made:
+            made[key] = export(model, runtime, folder / precision, size, batch, precision, end_to_end, data)
+    files = [
+        (runtime, precision, made[runtime.format, precision]) for runtime, precision in product(chosen, precisions)
+    ]
+    return fused, [
+        Artifact(runtime.name, precision, path, size_of(path), size, batch, normalised, end_to_end)
+        for runtime, precision, path in files
+    ]
 
 
 def _runtime(name: str) -> Runtime:
@@ -120,7 +118,7 @@ def load(source: str | Path, imgsz: tuple[int, int], scale: str | None = None) -
     """Load a detector; one that a YAML describes is given normalised statistics. Say whether it was.
 
     Raises:
-        UsageError: It is no detector.
+        UsageError: It is no detector, or cannot take images of that size.
     """
     name = with_scale(source, scale)
     from_yaml = Path(name).suffix in {".yaml", ".yml"}
@@ -131,6 +129,9 @@ def load(source: str | Path, imgsz: tuple[int, int], scale: str | None = None) -
         model = YOLO(name)
     if model.task != "detect":
         raise UsageError(f"{source}: a model for the task {model.task}; runtimes are prepared and compared for detect.")
+    stride = int(max(model.model.stride))
+    if any(side % stride or side < stride for side in imgsz):
+        raise UsageError(f"imgsz {imgsz[0]}x{imgsz[1]}: {source} takes multiples of {stride} pixels.")
     if from_yaml:
         normalise(model.model, imgsz)
     return model, from_yaml

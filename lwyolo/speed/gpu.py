@@ -235,7 +235,8 @@ def product_peak(torch: Any, index: int, dtype: str, n: int = PRODUCT) -> GpuPea
 
 
 def _best_ms(torch: Any, run: Callable[[], object]) -> float:
-    """Return the fastest mean time of a call, of samples long enough for the clocks to settle; the first is not kept."""
+    """Return the fastest mean time of a call, of samples long enough for clocks to settle; the first is not kept."""
+    _events_ms(torch, run, 1)  # loads the kernels
     once = _events_ms(torch, run, 1)
     calls = max(1, round(SUSTAINED_MS / max(once, 1e-3)))
     _events_ms(torch, run, calls)

@@ -206,6 +206,11 @@ def test_what_cannot_be_prepared_is_refused_before_anything_is_written(asked, me
     assert not (tmp_path / "out").exists()
 
 
+def test_a_size_that_a_model_cannot_take_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="imgsz 64x100: yolov8n.yaml takes multiples of 32 pixels."):
+        prepare("yolov8n.yaml", tmp_path, runtimes=["torch"], imgsz=(64, 100))
+
+
 def test_a_model_of_another_task_is_refused(tmp_path):
     with pytest.raises(UsageError, match="a model for the task segment; .* for detect"):
         prepare("yolov8n-seg.yaml", tmp_path, runtimes=["torch"])

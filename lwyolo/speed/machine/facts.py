@@ -1,4 +1,4 @@
-"""What the system tells of its processor and memory: Linux's /proc and /sys, of x86 and ARM; elsewhere only a little."""
+"""What the system tells of its processor and memory: Linux's /proc and /sys, of x86 and ARM; elsewhere only little."""
 
 from __future__ import annotations
 

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lwyolo.speed.statistics import MIN_ROUNDS, Sample, compare, median_interval, summarise
+
+TIMES = st.lists(st.floats(0.1, 1e3), min_size=1, max_size=30)
+
+
+def rounds(matrix, clean=True):
+    return [Sample(r, float(ms), clean) for r, row in enumerate(matrix) for ms in row]
+
+
+def machine(rng, n, slow=1.0, per_round=5):
+    """Two candidates on a shared machine: it drifts, throttles for whole rounds, and single passes are hit hard."""
+    state = np.exp(np.cumsum(rng.normal(0, 0.03, n)))[:, None] * np.where(rng.random((n, 1)) < 0.2, 1.4, 1.0)
+    hit = [np.where(rng.random((n, per_round)) < 0.1, 1 + rng.exponential(2, (n, per_round)), 1) for _ in range(2)]
+    noise = [np.exp(rng.normal(0, 0.02, (n, per_round))) for _ in range(2)]
+    return rounds(10 * slow * state * hit[0] * noise[0]), rounds(10 * state * hit[1] * noise[1])
+
+
+@pytest.mark.parametrize("n", [6, 10, 20, 40])
+def test_intervals_of_equal_candidates_hold_1_as_often_as_they_claim(n):
+    rng = np.random.default_rng(n)
+    found = [compare(*machine(rng, n)) for _ in range(300)]
+
+    assert 0.93 <= np.mean([ratio.low <= 1 <= ratio.high for ratio in found])
+    assert 0.93 <= np.mean([ratio.verdict == "no difference shown" for ratio in found])
+
+
+def test_a_candidate_that_is_10_percent_dearer_is_called_slower():
+    rng = np.random.default_rng(0)
+    found = [compare(*machine(rng, 20, slow=1.1)) for _ in range(200)]
+
+    assert 0.99 <= np.mean([ratio.verdict == "slower" for ratio in found])
+    assert 1.1 == pytest.approx(np.median([ratio.ratio for ratio in found]), abs=0.005)
+
+
+@given(st.lists(st.floats(0.5, 2), min_size=MIN_ROUNDS, max_size=25), st.floats(0.1, 100))
+def test_the_unit_of_time_does_not_matter_and_swapping_inverts(factors, unit):
+    base = rounds([[10.0, 11.0]] * len(factors))
+    other = rounds([[10.0 * f, 11.0 * f] for f in factors])
+    scaled = (
+        [Sample(s.round, s.ms * unit, s.clean) for s in other],
+        [Sample(s.round, s.ms * unit, s.clean) for s in base],
+    )
+    there, back = compare(other, base), compare(base, other)
+
+    assert there.ratio == pytest.approx(compare(*scaled).ratio)
+    assert (there.low, there.high) == (pytest.approx(1 / back.high), pytest.approx(1 / back.low))
+    assert {"faster": "slower", "slower": "faster"}.get(there.verdict, there.verdict) == back.verdict
+
+
+@given(TIMES)
+def test_the_order_of_samples_does_not_matter(times):
+    samples = [Sample(i % 7, ms, True) for i, ms in enumerate(times)]
+
+    assert summarise(samples) == summarise(samples[::-1])
+
+
+def test_what_was_disturbed_is_counted_and_not_used():
+    samples = [*rounds([[10.0, 12.0]] * 7), Sample(7, 500.0, False), Sample(0, 900.0, False)]
+    summary = summarise(samples)
+
+    assert (16, 14, 8, 7) == (summary.samples, summary.clean, summary.rounds, summary.clean_rounds)
+    assert (11.0, 10.0) == (summary.median_ms, summary.min_ms)
+    assert summary.p99_ms <= 12.0
+
+
+def test_where_nothing_is_known_of_disturbances_all_samples_count_and_none_is_called_clean():
+    summary = summarise([Sample(r, 5.0, None) for r in range(6)])
+
+    assert (6, 0, 6, 5.0) == (summary.samples, summary.clean, summary.clean_rounds, summary.median_ms)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "base"),
+    [
+        ([], []),
+        (rounds([[1.0] * 3] * 5), rounds([[1.0] * 3] * 5)),
+        (rounds([[1.0]] * 9), rounds([[1.0]] * 9)),
+        (rounds([[1.0] * 5] * 9, clean=False), rounds([[1.0] * 5] * 9)),
+    ],
+)
+def test_without_enough_clean_rounds_there_is_no_verdict(candidate, base):
+    ratio = compare(candidate, base)
+
+    assert ("not enough clean rounds", None, None) == (ratio.verdict, ratio.low, ratio.high)
+    assert "are needed" in ratio.reason
+
+
+@pytest.mark.parametrize("n", range(MIN_ROUNDS, 41))
+def test_order_statistics_cover_the_median_with_95_percent(n):
+    low, high = median_interval(range(n))
+    inside = np.random.default_rng(n).random((4000, n))
+    inside.sort(axis=1)
+
+    assert 0.94 <= np.mean((inside[:, low] <= 0.5) & (inside[:, high] >= 0.5))
+    assert low == n - 1 - high
