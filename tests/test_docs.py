@@ -13,7 +13,14 @@ from lwyolo.cost.elementwise import ELEMENTWISE, REDUCTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 COST = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
-PAGES = ["README.md", "README.zh-CN.md", "docs/cost.md", "docs/glossary.md", "docs/glossary.zh-CN.md", "CONTRIBUTING.md"]
+PAGES = [
+    "README.md",
+    "README.zh-CN.md",
+    "docs/cost.md",
+    "docs/glossary.md",
+    "docs/glossary.zh-CN.md",
+    "CONTRIBUTING.md",
+]
 WORDS = {
     "hard sigmoid": "hardsigmoid",
     "leaky relu": "leaky_relu",

@@ -49,10 +49,8 @@ def run(args: argparse.Namespace) -> int:
     usable = provenance.usable_cores()
     threads = list(dict.fromkeys(args.threads)) or sorted({1, usable})
     if max(threads) > usable:
-        raise UsageError(
-            f"--threads {max(threads)}: this process may use {usable} core{'s' * (usable != 1)}; more threads than that "
-            f"wait for each other. Use {usable} or fewer."
-        )
+        cores = f"{usable} core{'s' * (usable != 1)}"
+        raise UsageError(f"--threads {max(threads)}: this process may use {cores}; more threads wait for each other.")
     if args.save is not None and (args.save.suffix != ".json" or not args.save.parent.is_dir()):
         what = "unknown suffix; expected .json" if args.save.suffix != ".json" else "its folder does not exist"
         raise UsageError(f"--save {args.save}: {what}.")

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from ultralytics.nn.modules import RTDETRDecoder
 
-from lwyolo.engine.deploy import Artifact, prepare
+from lwyolo import provenance
+from lwyolo.engine.deploy import Artifact, prepare, steady_image
 from lwyolo.errors import LwyoloError, UsageError, did_you_mean
-from lwyolo.speed.fairness import conditions, usable_cores
+from lwyolo.speed.fairness import conditions
 from lwyolo.speed.parity import agreement
 from lwyolo.speed.result import Comparison, Failure, Result, against
 from lwyolo.speed.rounds import Candidate, Process, Samples, Stop, run_rounds
 from lwyolo.speed.runtime import runtimes
+from lwyolo.speed.runtimes._torch import decoded
 from lwyolo.speed.worker import ENVIRONMENT
 
 DEFAULT_RUNTIMES = ("torch", "onnxruntime", "openvino")
@@ -87,10 +90,9 @@ def check(plan: Plan) -> None:
             raise UsageError(f"--runtime {name}: unknown. Known: {', '.join(known)}.{did_you_mean(name, known)}")
         if reason := known[name].missing():
             raise UsageError(f"--runtime {name}: {reason}")
-    if plan.threads > usable_cores():
+    if plan.threads > (cores := provenance.usable_cores()):
         raise UsageError(
-            f"--threads {plan.threads}: this process may use {usable_cores()} cores; more threads than cores measure "
-            "the scheduler."
+            f"--threads {plan.threads}: this process may use {cores} cores; more threads measure the scheduler."
         )
 
 
@@ -160,12 +162,19 @@ def _candidates(
                 batch=plan.batch,
                 precisions=plan.precisions,
                 data=plan.data,
+                end_to_end=_all_hold_end_to_end(plan),
             )
         except LwyoloError as error:
             failures.append(Failure(Path(source).stem, runtime, str(error)))
             continue
         for artifact in artifacts:
             yield _Ready(source, _candidate(plan, source, model, artifact), artifact, model)
+
+
+def _all_hold_end_to_end(plan: Plan) -> bool:
+    """Whether each runtime can hold a head that needs no suppression of boxes: all run the same graph."""
+    known = runtimes()
+    return all(known[name].holds_end_to_end for name in plan.runtimes)
 
 
 def _candidate(plan: Plan, source: str, model: Any, artifact: Artifact) -> Candidate:
@@ -190,19 +199,15 @@ def _agree(one: _Ready, folder: Path) -> str:
     Raises:
         UsageError: They differ: a runtime that is wrong is not timed.
     """
-    import torch
-
     candidate = one.candidate
-    shape = (candidate.batch, 3, *candidate.imgsz)
-    image = np.random.default_rng(0).random(shape, dtype=np.float32)
+    image = steady_image(one.model, (candidate.batch, one.model.yaml.get("channels", 3), *candidate.imgsz))
     file, outputs = folder / "image.npy", folder / "outputs.npz"
     np.save(file, image)
     cast("Process", one.process).ask("outputs", image=str(file), to=str(outputs))
     with torch.inference_mode():
-        expected = one.model(torch.from_numpy(image))
-    expected = expected[0] if isinstance(expected, (tuple, list)) else expected
+        expected = decoded(one.model(torch.from_numpy(image))).numpy()
     with np.load(outputs) as found:
-        verdict = agreement([expected.numpy()], [found[name] for name in found.files], candidate.precision)
+        verdict = agreement([expected], [found[name] for name in found.files], candidate.precision)
     if not verdict.ok:
         raise UsageError(f"{candidate.key}: its outputs differ from torch's: {verdict.reason}")
     return verdict.reason
@@ -263,6 +268,7 @@ def _throughput(
                 batch=batch,
                 precisions=[one.candidate.precision],
                 data=plan.data,
+                end_to_end=_all_hold_end_to_end(plan),
             )
             with Process(replace(one.candidate, artifact=artifacts[0].path, batch=batch)) as process:
                 process.load()

@@ -61,11 +61,12 @@ def prepare(
     batch: int = 1,
     precisions: Sequence[str] = ("fp32",),
     data: str | Path | None = None,
+    end_to_end: bool | None = None,
 ) -> tuple[Any, list[Artifact]]:
     """Write what each runtime loads of a model, and return the fused model that they all should agree with.
 
     All hold the same graph: a head that needs no suppression of boxes is used as such where every one of the runtimes
-    can hold it. Weights that a YAML starts from are the same in each call.
+    can hold it, or where `end_to_end` says so. Weights that a YAML starts from are the same in each call.
 
     Args:
         source: A model YAML, a checkpoint, or a stock name.
@@ -76,6 +77,7 @@ def prepare(
         batch: Images in a pass.
         precisions: Of weights and arithmetic.
         data: A data YAML, whose validation images calibrate int8.
+        end_to_end: Use a head that needs no suppression of boxes, where the model has one; by default where all can.
 
     Raises:
         UsageError: A runtime is unknown or missing, or the model cannot be exported for it.
@@ -88,7 +90,8 @@ def prepare(
         raise UsageError("int8 is calibrated on images: name a data YAML (data=, or --data on the command line).")
     size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
     model, normalised = load(source, size, scale)
-    end_to_end = choose_head(model.model, all(runtime.holds_end_to_end for runtime in chosen))
+    holds = all(runtime.holds_end_to_end for runtime in chosen)
+    end_to_end = choose_head(model.model, holds if end_to_end is None else end_to_end)
     folder.mkdir(parents=True, exist_ok=True)
     fused = fused_copy(model.model, (batch, *size))
     made: dict[tuple[str, str], Path] = {}

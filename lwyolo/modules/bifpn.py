@@ -8,6 +8,8 @@ pyramid around it is drawn in the model YAML, where the convolution after each f
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor, nn
 
@@ -51,4 +53,6 @@ class WeightedFusion(nn.Module):
 
     def forward(self, x: list[Tensor]) -> Tensor:
         """Add the feature maps by weight."""
-        return torch.stack([weight * level for weight, level in zip(self.normalized(), x, strict=True)]).sum(0)
+        weighted = [weight * level for weight, level in zip(self.normalized(), x, strict=True)]
+        total: Tensor = functools.reduce(torch.add, weighted)  # stacking would copy each; ncnn fails on a sum over one
+        return total

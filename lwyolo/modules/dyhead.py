@@ -14,6 +14,7 @@ to its pixel size. On the finer level the offsets are used as published, in pixe
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -166,10 +167,15 @@ class DyHeadBlock(nn.Module):
         for branch, source, norm in branches:
             feature = resize(branch(source, *self._share(predicted, branch, source), norm), x[i].shape[-2:])
             gated.append(feature * self.scale(feature))
-        return torch.stack(gated).mean(0)
+        return mean_of(gated)
 
     def _share(self, predicted: Tensor, branch: DeformBranch, source: Tensor) -> tuple[Tensor, Tensor]:
         return resample_offsets(predicted, branch.output_size(source), in_its_pixels=branch is self.coarser)
+
+
+def mean_of(features: list[Tensor]) -> Tensor:
+    """Return the mean of maps of one shape; stacking them would copy each, and ncnn fails on a mean over a stack."""
+    return functools.reduce(torch.add, features) / len(features)
 
 
 class PlainBranch(nn.Module):
@@ -215,7 +221,7 @@ class DyHeadLiteBlock(nn.Module):
             features += [self.finer[i - 1](x[i - 1])] if i else []
             features += [self.coarser[i](x[i + 1])] if i + 1 < len(x) else []
             features = [resize(feature, level.shape[-2:]) for feature in features]
-            result.append(self.task(torch.stack([feature * self.scale(feature) for feature in features]).mean(0)))
+            result.append(self.task(mean_of([feature * self.scale(feature) for feature in features])))
         return result
 
 

@@ -62,7 +62,7 @@ def read(path: Path) -> RunRecord:
         raise RecordError(f"{file}: found {type(content).__name__}, expected a mapping.")
     if content.get("schema") != SCHEMA:
         raise RecordError(f"{file}: schema {content.get('schema')!r}; this version of lwyolo reads schema {SCHEMA}.")
-    record: RunRecord = _dataclass(RunRecord, content, str(file), "")
+    record: RunRecord = build(RunRecord, content, str(file), "")
     return record
 
 
@@ -89,7 +89,7 @@ def _typed(kind: Any, value: Any, file: str, key: str) -> Any:
     if origin in (Union, types.UnionType):
         return None if value is None else _typed(args[0], value, file, key)
     if dataclasses.is_dataclass(kind):
-        return _dataclass(kind, value, file, key)
+        return build(kind, value, file, key)
     if origin is dict and isinstance(value, dict):
         return {_key(args[0], k, file, f"{key}.{k}"): _typed(args[1], v, file, f"{key}.{k}") for k, v in value.items()}
     if origin is tuple and isinstance(value, list):
@@ -112,7 +112,7 @@ def _key(kind: Any, key: str, file: str, path: str) -> Any:
         raise RecordError(f"{file}: {path}: found key {key!r}, expected an integer.") from None
 
 
-def _dataclass(kind: Any, value: Any, file: str, key: str) -> Any:
+def build(kind: Any, value: Any, file: str, key: str) -> Any:
     """Build a section; a figure that defaults to `None` may be missing, as an earlier version did not measure it."""
     if not isinstance(value, dict):
         raise RecordError(f"{file}: {key}: found {value!r}, expected a mapping.")

@@ -25,7 +25,7 @@ BANDWIDTH_NOTE = (
     "bandwidth of a copy; with fewer FLOPs for each byte the bandwidth is the limit."
 )
 CALL_NOTE = "≥: more than 10 % of the time is the cost of the call, so the memory is faster, and no limit is derived."
-DISTURBED_NOTE = "?: no sample was clean, so the true limit is probably higher. Measure again on a quieter machine."
+DISTURBED_NOTE = "?: no sample was clean, so the true limits are probably higher. Measure again on a quieter machine."
 UTILIZATION_NOTE = (
     "utilization.gpu is the share of the sample period in which at least one kernel ran: one block on one of many SMs "
     "gives 100 %. How much of the GPU computes is told by achieved FLOPS over the peak (MFU), which it hides."
@@ -93,12 +93,23 @@ def peak_table(ceilings: Sequence[Ceilings]) -> Table:
             cells = (_peak(peaks.get(n)) for n in sizes)
             best = one.peak(dtype)
             rows.append((str(one.threads), dtype, *cells, _peak(best), _clean(best)))
-            reasons = dict.fromkeys(peak.reason for peak in peaks.values() if peak.reason)
-            where = f"{one.threads} thread{'s' * (one.threads != 1)}"
-            notes += [f"{dtype}, {where}: not measured at larger sizes: {reason}." for reason in list(reasons)[:1]]
     header = ("Threads", "Type", *(f"n = {n}" for n in sizes), "Peak", "Clean")
+    notes += _left_out(ceilings)
     notes += _marks((peak for one in ceilings for peak in one.peaks), ())
     return Table(header, tuple(rows), title="Products of n × n matrices (GFLOPS)", notes=tuple(notes), stub=2)
+
+
+def _left_out(ceilings: Sequence[Ceilings]) -> list[str]:
+    """Say what was not measured and why, once for each type and number of threads."""
+    first: dict[tuple[str, int], Peak] = {}
+    for one in ceilings:
+        for peak in one.peaks:
+            if peak.reason:
+                first.setdefault((peak.dtype, one.threads), peak)
+    return [
+        f"{dtype} with {threads} thread{'s' * (threads != 1)} is not measured from n = {peak.n} on: {peak.reason}."
+        for (dtype, threads), peak in first.items()
+    ]
 
 
 def bandwidth_table(ceilings: Sequence[Ceilings]) -> Table:
@@ -107,13 +118,10 @@ def bandwidth_table(ceilings: Sequence[Ceilings]) -> Table:
     for one in ceilings:
         for level in dict.fromkeys(bandwidth.level for bandwidth in one.bandwidths):
             kinds = {bandwidth.kind: bandwidth for bandwidth in one.bandwidths if bandwidth.level == level}
-            sizes = "/".join(f"{bandwidth.array_bytes / MIB:.3g}" for bandwidth in kinds.values())
+            measured = list(kinds.values())
             rates = (_bandwidth(kinds.get(kind)) for kind in KINDS)
-            clean = "/".join(_clean(bandwidth, of=False) for bandwidth in kinds.values())
-            taken = "/".join(str(bandwidth.samples) for bandwidth in kinds.values())
-            ridge = number(one.ridge(level=level), 1)
-            rows.append((str(one.threads), level, sizes, *rates, f"{clean} of {taken}", ridge))
-    header = ("Threads", "Level", "Array (MiB)", "Read", "Copy", "Triad", "Clean", "Ridge\n(FLOP/byte)")
+            rows.append((str(one.threads), level, _sizes(measured), *rates, _clean(*measured), _ridge(one, level)))
+    header = ("Threads", "Level", "Arrays", "Read", "Copy", "Triad", "Clean", "Ridge\n(FLOP/byte)")
     calls = ", ".join(f"{one.call_us:.1f} µs with {one.threads}" for one in ceilings)
     notes = (BANDWIDTH_NOTE, f"A call on one element takes, by threads: {calls}.")
     marks = _marks((), (bandwidth for one in ceilings for bandwidth in one.bandwidths))
@@ -133,10 +141,24 @@ def _bandwidth(one: Bandwidth | None) -> str:
     return MISSING if one is None else _rate(one.gb_per_s, one.clean, one.call_bound)
 
 
-def _clean(one: Peak | Bandwidth | None, of: bool = True) -> str:
-    if one is None or one.clean is None:
-        return MISSING
-    return f"{one.clean} of {one.samples}" if of else str(one.clean)
+def _ridge(one: Ceilings, level: str) -> str:
+    """Write the ridge point; it is no surer than the two rates that it comes from."""
+    peak, bandwidth = one.peak(), one.bandwidth(level)
+    disturbed = 0 in (peak and peak.clean, bandwidth and bandwidth.clean)
+    return _rate(one.ridge(level=level), 0 if disturbed else None)
+
+
+def _sizes(measured: Sequence[Bandwidth]) -> str:
+    """Write the size of the arrays of each kind of pass, in one unit."""
+    unit, word = (MIB, "MiB") if measured[0].array_bytes >= MIB else (1024, "KiB")
+    return f"{'/'.join(dict.fromkeys(f'{one.array_bytes / unit:.3g}' for one in measured))} {word}"
+
+
+def _clean(*measured: Peak | Bandwidth | None) -> str:
+    """Sum the clean samples up, of those taken."""
+    clean = [one.clean for one in measured if one is not None and one.clean is not None]
+    samples = sum(one.samples for one in measured if one is not None)
+    return f"{sum(clean)} of {samples}" if clean else MISSING
 
 
 def _marks(peaks: Iterable[Peak], bandwidths: Iterable[Bandwidth]) -> list[str]:

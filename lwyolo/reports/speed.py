@@ -20,7 +20,7 @@ STAGES = {
     "end_to_end": "end to end",
 }
 MEANING = (
-    "Times in ms. 95 %: interval of the median, by resampling rounds. Clean: samples that neither the scheduler nor "
+    "Times in ms. 95 %: interval of the median over rounds. Clean: samples that neither the scheduler nor "
     "other processes disturbed, of those taken; figures are of the clean ones where the system tells them apart. End "
     "to end begins with a full HD frame and is the only fair row between heads that suppress boxes and heads that do "
     "not. Eager torch on a CPU overstates modules of many small operators; judge a deployment by its own runtime."
@@ -87,7 +87,7 @@ def resource_table(results: Sequence[Result]) -> Table:
         *(f"Images/s\nat batch {batch}" for batch in batches),
         *(["mAP50-95"] if any(r.map50_95 is not None for r in results) else []),
     )
-    note = "Peak memory is of the whole process, Python and its libraries included."
+    note = "Peak memory is of the whole process: Python, and torch, which suppresses boxes, included."
     return Table(header, tuple(rows), title="Besides time", notes=(note,), stub=2)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
@@ -74,8 +73,8 @@ def conditions(
         graph="fused",
         suppression=suppression,
         cpu=provenance.cpu_name(),
-        usable_cores=usable_cores(),
-        quota=quota(),
+        usable_cores=provenance.usable_cores(),
+        quota=provenance.cpu_quota(),
         governor=_read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         platform=platform.platform(),
@@ -112,23 +111,6 @@ def from_plain(content: Mapping[str, object]) -> Conditions:
 def to_plain(one: Conditions) -> dict[str, object]:
     """Return conditions as JSON can say them."""
     return asdict(one)
-
-
-def usable_cores() -> int:
-    """Return the cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Return the cores that a control group grants, `None` without a limit or where there are none."""
-    if sys.platform != "linux":
-        return None
-    limit = (_read(root / "cpu.max") or "").split()
-    if len(limit) != 2:  # the first version of control groups keeps the two numbers apart
-        limit = [_read(root / "cpu" / f"cpu.cfs_{part}_us") or "" for part in ("quota", "period")]
-    if not all(number.isdecimal() for number in limit):
-        return None
-    return int(limit[0]) / int(limit[1])
 
 
 def _read(file: Path) -> str | None:

@@ -76,9 +76,7 @@ class Comparison:
     warnings: tuple[str, ...] = ()
 
 
-def against(
-    result: Result, base: Result, *, same_rounds: bool = True, force: bool = False, seed: int = 0
-) -> Comparison:
+def against(result: Result, base: Result, *, same_rounds: bool = True, force: bool = False) -> Comparison:
     """Compare two results.
 
     Args:

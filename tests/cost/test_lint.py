@@ -33,7 +33,10 @@ def test_unequal_widths_are_named_with_what_they_cost():
 
     assert "G1" == finding.guideline
     assert excess / access == pytest.approx(finding.share)
-    assert f"1×1, 16 → 64 channels: {100 * excess / access:.0f} % of the memory access is due to unequal widths" == finding.found
+    assert (
+        f"1×1, 16 → 64 channels: {100 * excess / access:.0f} % of the memory access is due to unequal widths"
+        == finding.found
+    )
 
 
 @pytest.mark.parametrize(("c2", "expected"), [(16, []), (32, []), (33, ["G1"]), (7, ["G1"]), (8, [])])

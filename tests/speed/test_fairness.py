@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from lwyolo.speed.fairness import MUST_AGREE, Conditions, conditions, differences, from_plain, quota, to_plain
+from lwyolo.speed.fairness import MUST_AGREE, Conditions, conditions, differences, from_plain, to_plain
 
 HERE = conditions(
     (640, 480), 1, 2, "fp32", "onnxruntime", "1.32.0", "cpu", "torchvision", {"KMP_BLOCKTIME": "0", "HOME": "x"}
@@ -34,21 +34,3 @@ def test_each_difference_is_named_and_some_forbid_a_comparison(name):
     text = f"{name}: {getattr(HERE, name)} against another"
 
     assert ([text], []) == (forbidding, told) if name in MUST_AGREE else ([], [text]) == (forbidding, told)
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({"cpu.max": "150000 100000\n"}, 1.5),
-        ({"cpu.max": "max 100000\n"}, None),
-        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2.0),
-        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
-        ({}, None),
-    ],
-)
-def test_the_quota_of_a_control_group_is_read_in_both_versions(tmp_path, files, expected):
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-
-    assert expected == quota(tmp_path)

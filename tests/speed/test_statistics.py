@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,6 +41,21 @@ def test_a_candidate_that_is_10_percent_dearer_is_called_slower():
     assert 1.1 == pytest.approx(np.median([ratio.ratio for ratio in found]), abs=0.005)
 
 
+def test_only_rounds_in_which_both_are_clean_are_compared():
+    base = [*rounds([[10.0] * 2] * 8), Sample(8, 1.0, False), Sample(9, 10.0, True)]
+    other = [*rounds([[11.0] * 2] * 8), Sample(8, 99.0, True), Sample(9, 99.0, False)]
+    ratio = compare(other, base)
+
+    assert (8, "slower") == (ratio.rounds, ratio.verdict)
+    assert 1.1 == pytest.approx(ratio.high)
+
+
+def test_an_interval_that_ends_at_1_shows_no_difference():
+    ratio = compare(rounds([[10.0] * 2] * 3 + [[11.0] * 2] * 3), rounds([[10.0] * 2] * 6))
+
+    assert (1.0, "no difference shown") == (ratio.low, ratio.verdict)
+
+
 @given(st.lists(st.floats(0.5, 2), min_size=MIN_ROUNDS, max_size=25), st.floats(0.1, 100))
 def test_the_unit_of_time_does_not_matter_and_swapping_inverts(factors, unit):
     base = rounds([[10.0, 11.0]] * len(factors))
@@ -68,6 +85,33 @@ def test_what_was_disturbed_is_counted_and_not_used():
     assert (16, 14, 8, 7) == (summary.samples, summary.clean, summary.rounds, summary.clean_rounds)
     assert (11.0, 10.0) == (summary.median_ms, summary.min_ms)
     assert summary.p99_ms <= 12.0
+
+
+def test_the_interval_is_of_the_median_that_it_stands_beside():
+    few_and_many = [*rounds([[10.0] * 20] * 6), *(Sample(6 + r, 20.0, True) for r in range(20))]
+    summary = summarise(few_and_many)
+
+    assert (20.0, 20.0, 20.0) == (summary.low_ms, summary.median_ms, summary.high_ms)
+
+
+def test_without_samples_nothing_is_known():
+    summary = summarise([])
+
+    assert (None,) * 6 == (
+        summary.median_ms,
+        summary.p90_ms,
+        summary.p99_ms,
+        summary.min_ms,
+        summary.low_ms,
+        summary.high_ms,
+    )
+    assert (0, 0, 0, 0) == (summary.samples, summary.clean, summary.rounds, summary.clean_rounds)
+
+
+def test_percentiles_are_interpolated_between_neighbours():
+    summary = summarise([Sample(0, float(ms), True) for ms in range(1, 12)])
+
+    assert (10.0, 10.9) == (summary.p90_ms, pytest.approx(summary.p99_ms))
 
 
 def test_where_nothing_is_known_of_disturbances_all_samples_count_and_none_is_called_clean():
@@ -100,3 +144,12 @@ def test_order_statistics_cover_the_median_with_95_percent(n):
 
     assert 0.94 <= np.mean((inside[:, low] <= 0.5) & (inside[:, high] >= 0.5))
     assert low == n - 1 - high
+
+
+@pytest.mark.parametrize("n", [6, 7, 10, 25, 100, 999, 3000])
+def test_ranks_are_those_of_the_exact_binomial_also_where_a_float_would_overflow(n):
+    low, high = median_interval(range(n))
+    outside = sum(math.comb(n, k) for k in range(low + 1))  # of 2**n, on each side
+
+    assert 40 * outside <= 2**n < 40 * (outside + math.comb(n, low + 1))
+    assert n - 1 == low + high

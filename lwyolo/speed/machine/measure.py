@@ -15,7 +15,7 @@ from typing import Any, cast
 from lwyolo import provenance
 from lwyolo.errors import UsageError
 from lwyolo.record import now
-from lwyolo.record.store import _dataclass as build
+from lwyolo.record.store import build
 from lwyolo.speed.gpu import Gpu, look
 from lwyolo.speed.machine.data import Ceilings, Machine
 from lwyolo.speed.machine.facts import read_facts
@@ -39,7 +39,7 @@ class Effort:
     seconds: float = 26.0
 
 
-QUICK = Effort(dtypes=("float32",), sizes=(512, 1024), levels=1, seconds=1.5)
+QUICK = Effort(dtypes=("float32",), sizes=(512, 1024), levels=1, seconds=1.0)
 
 
 def measure(threads: Sequence[int], effort: Effort, said: Callable[[str], object] = lambda _: None) -> Machine:
@@ -102,6 +102,6 @@ def _in_a_process(threads: int, effort: Effort, seconds: float, said: Callable[[
         if found is None or process.returncode:
             errors.seek(0)
             last = " ".join(errors.read().split())[-300:]
-            raise UsageError(f"{threads} threads: the measuring process ended with {process.returncode}. {last}")
+            raise UsageError(f"--threads {threads}: the measuring process ended with {process.returncode}. {last}")
     ceilings: Ceilings = build(Ceilings, found, "measuring process", "")
     return ceilings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lwyolo.errors import RecordError
 from lwyolo.record import write_text
-from lwyolo.record.store import _dataclass as build
+from lwyolo.record.store import build
 from lwyolo.speed.machine.data import SCHEMA, Machine
 
 
@@ -45,6 +45,7 @@ def from_json(text: str, file: str = "machine.json") -> Machine:
     for i, one in enumerate(machine.ceilings):
         rates = {f"peaks.{j}.gflops_per_s": peak.gflops_per_s for j, peak in enumerate(one.peaks)}
         rates |= {f"bandwidths.{j}.gb_per_s": bandwidth.gb_per_s for j, bandwidth in enumerate(one.bandwidths)}
+        rates |= {f"bandwidths.{j}.call_share": bandwidth.call_share for j, bandwidth in enumerate(one.bandwidths)}
         for key, value in {"threads": one.threads, "call_us": one.call_us, **rates}.items():
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise RecordError(f"{file}: ceilings.{i}.{key}: found {value!r}, expected a positive number.")
