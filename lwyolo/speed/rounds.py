@@ -166,7 +166,7 @@ def run_rounds(
     """
     order, drawn, start = list(processes), random.Random(seed), stop.clock()  # noqa: S311  no secret
     found = {key: Samples() for key in order}
-    index = 0
+    index, next_look = 0, MIN_ROUNDS  # the intervals of many short rounds need not be drawn after each
     while True:
         drawn.shuffle(order)
         for key in order:
@@ -174,7 +174,9 @@ def run_rounds(
         index += 1
         passed = stop.clock() - start
         on_round(index, passed)
-        narrow = index >= MIN_ROUNDS and all(_width(key, found, bases) <= stop.half_width for key in order)
+        due = index >= next_look
+        next_look = max(next_look, index + index // 10 + 1) if due else next_look
+        narrow = due and all(_width(key, found, bases) <= stop.half_width for key in order)
         if narrow or passed * (index + 1) / index > stop.budget_s:
             return found
 
