@@ -245,3 +245,18 @@ def test_the_name_of_a_scalar_suits_loggers_and_csv(cls_id, name):
     assert all(character.isalnum() or character in "_-./ " for character in key)
     assert "loss" not in key
     assert "metric" not in key
+
+
+def test_a_figure_that_an_earlier_version_did_not_take_may_be_missing_and_others_may_not(tmp_path):
+    file = tmp_path / "record.json"
+    cost = record.CostRecord(3, 72, 4, 8.0, None, None, None, {}, (64, 64), 1, "float32", True, "c", 1.0, 5, 6)
+    store.write(RunRecord(cost=cost), file)
+    content = json.loads(file.read_text())
+    del content["cost"]["flops"], content["cost"]["activation_bytes"]
+    file.write_text(json.dumps(content))
+
+    assert store.read(file).cost == dataclasses.replace(cost, flops=None, activation_bytes=None)
+    del content["cost"]["macs"]
+    file.write_text(json.dumps(content))
+    with pytest.raises(RecordError, match=r"record\.json: cost\.macs: missing"):
+        store.read(file)

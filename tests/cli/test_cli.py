@@ -14,7 +14,21 @@ from lwyolo.cli._arguments import known_keys, read_pairs
 from lwyolo.cli.train import _overrides
 from lwyolo.errors import UsageError
 
-COMMANDS = ["train", "info", "modules", "demo", "report", "data", "data stats", "data convert", "data demo"]
+COMMANDS = [
+    "train",
+    "info",
+    "view",
+    "bench",
+    "hardware",
+    "doctor",
+    "modules",
+    "demo",
+    "report",
+    "data",
+    "data stats",
+    "data convert",
+    "data demo",
+]
 MINE = """
 from torch import Tensor, nn
 
