@@ -130,6 +130,7 @@ def failure_lines(failures: Sequence[Failure]) -> str:
 def _remarks(results: Sequence[Result]) -> list[str]:
     """Say what the figures depend on, each thing once."""
     remarks = [f"{r.name} in {r.conditions.runtime}: {r.agreement}." for r in results]
+    remarks += [_all_disturbed(r) for r in results if r.summary("end_to_end").median_ms is None]
     paths = sorted({r.conditions.suppression for r in results})
     counts = ", ".join(dict.fromkeys(f"{r.name} {r.candidates} candidates, {r.boxes} boxes" for r in results))
     remarks.append(f"Suppression of boxes by {' and '.join(paths)}, of a frame of noise: {counts}.")
@@ -140,3 +141,12 @@ def _remarks(results: Sequence[Result]) -> list[str]:
             "0 would ruin half precision and INT8."
         )
     return remarks
+
+
+def _all_disturbed(result: Result) -> str:
+    fastest = min(sample.ms for sample in result.of("end_to_end"))
+    return (
+        f"{result.name} in {result.conditions.runtime}: none of {len(result.samples)} samples was clean, as other "
+        f"processes used this machine. Stop them and measure again. The fastest disturbed pass took {fastest:.1f} ms "
+        "from end to end, which is no measurement."
+    )
