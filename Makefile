@@ -17,7 +17,7 @@ demo: .venv/installed
 	$(BIN)/lwyolo demo
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 slow: .venv/installed-dev
 	$(BIN)/python -m pytest -m slow

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,11 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lwyolo.cli import main
 from lwyolo.cost import profile
 from lwyolo.engine.info import load_for_cost
 from lwyolo.errors import CostError
-from lwyolo.registry import MODULES
 
 CFG = Path(__file__).resolve().parents[2] / "cfg"
 SHIPPED = sorted(file.stem for file in CFG.glob("*.yaml"))
@@ -169,84 +165,6 @@ def test_stock_models_keep_every_sum_and_bound(name, fused):
     assert total.memory_access_fused_bytes <= total.memory_access_bytes
     assert total.compulsory_bytes <= total.memory_access_bytes
     assert total.peak_activation_bytes <= total.activation_bytes + 4 * 3 * 192 * 192
-
-
-PLUGIN = """
-import torch
-from torch import Tensor, nn
-
-from lwyolo import Paper, register_module
-
-LIBRARY = torch.library.Library("lwyolo_unknown", "FRAGMENT")
-LIBRARY.define("selective_scan(Tensor x) -> Tensor")
-for key in ("Meta", "CPU"):
-    LIBRARY.impl("selective_scan", torch.empty_like, key)
-
-
-@register_module(paper=Paper(title="A scan", venue="Tests", year=2026, url="https://example.org/scan"))
-class UnknownScan(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.ops.lwyolo_unknown.selective_scan(torch.ops.lwyolo_unknown.selective_scan(x))
-"""
-MODEL = """
-nc: 2
-backbone: [[-1, 1, Conv, [8, 3, 2]], [-1, 1, UnknownScan, []], [-1, 1, Conv, [16, 3, 2]]]
-head: [[[1, 2], 1, Detect, [nc]]]
-"""
-UNKNOWN = "lwyolo_unknown::selective_scan"
-
-
-@pytest.fixture(scope="module")
-def scanning(tmp_path_factory):
-    """A plugin with an operator that nobody gave a formula, and a model YAML that uses it twice."""
-    folder = tmp_path_factory.mktemp("scan")
-    (folder / "scan.py").write_text(PLUGIN)
-    (folder / "scan.yaml").write_text(MODEL)
-    yield folder / "scan.py", folder / "scan.yaml"
-    if "UnknownScan" in MODULES:
-        MODULES.remove("UnknownScan")
-
-
-def test_operator_without_a_formula_is_named_with_calls_and_bytes(scanning):
-    from lwyolo import plugins
-
-    plugins.load(scanning[0])
-    network = load_for_cost(scanning[1])[1]
-    found = profile(network, 64, fused=True)
-    (operator,) = (o for o in found.operators if not o.counted)
-
-    assert ({UNKNOWN: 2}, 0, 0) == (found.uncounted, operator.macs, operator.flops)
-    assert 2 * 2 * 4 * 8 * 32 * 32 == operator.memory_access_bytes == found.layers[1].memory_access_bytes
-    assert {UNKNOWN: 2} == found.record().uncounted
-    with pytest.raises(CostError, match=rf"operators without a formula: {UNKNOWN} \(2 calls\)"):
-        profile(network, 64, fused=True, strict=True)
-
-
-def info(capsys, scanning, *options):
-    plugin, yaml = scanning
-    code = main(["info", str(yaml), "--plugins", str(plugin), "--imgsz", "64", *options])
-    return code, capsys.readouterr()
-
-
-@pytest.mark.parametrize("fmt", ["table", "md", "latex", "csv"])
-def test_every_format_of_info_names_the_operator_and_its_calls(scanning, capsys, fmt):
-    code, printed = info(capsys, scanning, "--format", fmt)
-    text = " ".join(printed.out.replace(r"\_", "_").split())
-
-    assert 0 == code
-    assert UNKNOWN in text
-    if fmt == "csv":
-        header, row, *_ = csv.reader(io.StringIO(printed.out))
-        assert any(UNKNOWN in cell and "2" in cell for cell in dict(zip(header, row, strict=True)).values())
-    else:
-        assert f"{UNKNOWN} × 2" in text
-
-
-def test_strict_info_is_an_error_with_the_reason(scanning, capsys):
-    code, printed = info(capsys, scanning, "--strict")
-
-    assert (2, "") == (code, printed.out)
-    assert f"operators without a formula: {UNKNOWN} (2 calls)" in printed.err
 
 
 class Failing(nn.Module):
