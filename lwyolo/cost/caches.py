@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from lwyolo.cost.shapes import ShapeMode
 
 CONTAINERS = (list, dict, set)
+OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+"""Attributes that torch itself keeps, of which a pass replaces buffers alone."""
 
 
 def warm_head(model: nn.Module, image: Any) -> bool:
@@ -45,5 +47,8 @@ def state_of(modules: Iterable[nn.Module]) -> list[tuple[int, ...]]:
     return [
         (id(held), len(held) if isinstance(held, CONTAINERS) else 0)
         for module in modules
-        for held in vars(module).values()
+        for held in (
+            *(held for name, held in vars(module).items() if name not in OF_EVERY_MODULE),
+            *module._buffers.values(),
+        )
     ]
