@@ -84,12 +84,11 @@ class ShapeMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
 
     def run(self, operator: Operator, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the operator's result."""
-        return answer(operator, func, args, kwargs)
+        return answer(operator, func, args, kwargs, tensors_in(args, kwargs))
 
 
-def answer(operator: Operator, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return an operator's result, by our rule on the meta device and by torch elsewhere."""
-    tensors = tensors_in(args, kwargs)
+def answer(operator: Operator, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]) -> Any:
+    """Return an operator's result, by our rule on the meta device and by torch elsewhere, given its operands."""
     if any(t.is_meta for t in tensors) and any(not t.is_meta and t.dim() > 0 for t in tensors):
         args, kwargs = _to_meta(args), _to_meta(kwargs)  # what a module keeps beside its weights, such as a grid
         tensors = tensors_in(args, kwargs)

@@ -108,10 +108,10 @@ class OperatorTrace(ShapeMode):  # type: ignore[no-untyped-call]  # torch leaves
 
     def run(self, operator: Operator, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operator and record it."""
-        result = answer(operator, func, args, kwargs)
+        tensors = tensors_in(args, kwargs)
+        result = answer(operator, func, args, kwargs, tensors)
         if operator.view or operator.name in ALLOCATIONS:
             return result
-        tensors = tensors_in(args, kwargs)
         if operator.name in CASTS and result.device != tensors[0].device and result.dtype == tensors[0].dtype:
             self._set(result, self.value_of(tensors[0]))  # a move between devices: absent where there is but one
             return result

@@ -27,7 +27,7 @@ from lwyolo.cost.operations import (
     normalisation,
     pooling,
 )
-from lwyolo.cost.shapes import Operator, ShapeMode, answer
+from lwyolo.cost.shapes import Operator, ShapeMode, answer, tensors_in
 
 Formula = Callable[["Operation"], "Work | int"]
 
@@ -168,7 +168,7 @@ class _Sum(ShapeMode):  # type: ignore[no-untyped-call]  # torch leaves its base
         self.work = Work()
 
     def run(self, operator: Operator, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = answer(operator, func, args, kwargs)
+        result = answer(operator, func, args, kwargs, tensors_in(args, kwargs))
         if not operator.view and operator.name in FORMULAS:
             work = FORMULAS[operator.name](*args, **kwargs, out=result)
             macs, elementwise = work if isinstance(work, Work) else (work, 0)
