@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
     os.environ.setdefault("YOLO_VERBOSE", "false")
     if args.fail_above is not None and args.against is None:
         raise UsageError("--fail-above needs --against FILE, the results to compare with.")
+    if args.save and not args.save.parent.is_dir():
+        raise UsageError(f"--save {args.save}: there is no folder {args.save.parent}.")
     for plugin in args.plugins:
         plugins.load(plugin)
     from lwyolo.engine.bench import Plan, bench

@@ -38,7 +38,6 @@ class Plan:
         models: Model YAMLs, checkpoints, or stock names.
         base: The model that the others are compared with.
         throughput: Batches to count images a second of.
-        data: A data YAML: validate each runtime on it.
     """
 
     models: Sequence[str]
@@ -51,7 +50,6 @@ class Plan:
     precisions: Sequence[str] = ("fp32",)
     device: str = "cpu"
     throughput: Sequence[int] = ()
-    data: str | None = None
     stop: Stop = field(default_factory=Stop)
     seed: int = 0
 
@@ -161,7 +159,6 @@ def _candidates(
                 imgsz=plan.imgsz,
                 batch=plan.batch,
                 precisions=plan.precisions,
-                data=plan.data,
                 end_to_end=_all_hold_end_to_end(plan),
             )
         except LwyoloError as error:
@@ -267,7 +264,6 @@ def _throughput(
                 imgsz=plan.imgsz,
                 batch=batch,
                 precisions=[one.candidate.precision],
-                data=plan.data,
                 end_to_end=_all_hold_end_to_end(plan),
             )
             with Process(replace(one.candidate, artifact=artifacts[0].path, batch=batch)) as process:

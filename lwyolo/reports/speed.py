@@ -73,7 +73,6 @@ def resource_table(results: Sequence[Result]) -> Table:
             number(result.size_bytes / MIB, 2),
             number(None if result.peak_bytes is None else result.peak_bytes / MIB, 0),
             *(number(result.images_per_s.get(batch), 1) for batch in batches),
-            *([number(result.map50_95, 3)] if any(r.map50_95 is not None for r in results) else []),
         )
         for result in results
     )
@@ -85,7 +84,6 @@ def resource_table(results: Sequence[Result]) -> Table:
         "On disk\n(MiB)",
         "Peak memory\n(MiB)",
         *(f"Images/s\nat batch {batch}" for batch in batches),
-        *(["mAP50-95"] if any(r.map50_95 is not None for r in results) else []),
     )
     note = "Peak memory is of the whole process: Python, and torch, which suppresses boxes, included."
     return Table(header, tuple(rows), title="Besides time", notes=(note,), stub=2)

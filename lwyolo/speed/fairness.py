@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -106,11 +106,6 @@ def from_plain(content: Mapping[str, object]) -> Conditions:
     """
     values = {field.name: content[field.name] for field in fields(Conditions)}
     return Conditions(**{**values, "imgsz": tuple(values["imgsz"])})  # type: ignore[arg-type]  # as `asdict` wrote it
-
-
-def to_plain(one: Conditions) -> dict[str, object]:
-    """Return conditions as JSON can say them."""
-    return asdict(one)
 
 
 def _read(file: Path) -> str | None:

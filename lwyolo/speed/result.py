@@ -29,7 +29,6 @@ class Result:
         agreement: How its outputs compare with torch's, in words.
         normalised: Whether the batch norms of a model without training were given statistics first.
         images_per_s: By batch; measured apart, back to back.
-        map50_95: Of this runtime on `data`, where it was asked for.
         samples: Every one that was taken, clean or not.
     """
 
@@ -45,7 +44,6 @@ class Result:
     normalised: bool
     samples: tuple[dict[str, Any], ...]
     images_per_s: dict[int, float]
-    map50_95: float | None = None
 
     def of(self, stage: str) -> list[Sample]:
         """Return the samples of a stage."""

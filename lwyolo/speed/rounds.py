@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -98,20 +98,7 @@ class Process:
 
     def load(self) -> dict[str, Any]:
         """Load the artifact."""
-        c = self.candidate
-        return self.ask(
-            "load",
-            runtime=c.runtime,
-            artifact=str(c.artifact),
-            imgsz=c.imgsz,
-            batch=c.batch,
-            threads=c.threads,
-            precision=c.precision,
-            device=c.device,
-            classes=c.classes,
-            end_to_end=c.end_to_end,
-            torchvision=c.torchvision,
-        )
+        return self.ask("load", **{**asdict(self.candidate), "artifact": str(self.candidate.artifact)})
 
 
 @dataclass(slots=True)

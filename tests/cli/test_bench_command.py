@@ -45,6 +45,7 @@ def test_a_model_is_measured_and_compared_with_its_base_and_later_with_itself(ca
         (["--threads", "9999"], f"this process may use {provenance.usable_cores()} cores"),
         (["--batch", "0"], "argument --batch: '0' is no count; expected 1 or more"),
         (["--fail-above", "1.05"], "--fail-above needs --against FILE"),
+        (["--save", "no/such/folder/base.json"], "--save no/such/folder/base.json: there is no folder no/such/folder."),
         (["--against", "missing.json"], "missing.json: no such file. lwyolo bench"),
     ],
 )

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from lwyolo.speed.fairness import MUST_AGREE, Conditions, conditions, differences, from_plain, to_plain
+from lwyolo.speed.fairness import MUST_AGREE, Conditions, conditions, differences, from_plain
 
 HERE = conditions(
     (640, 480), 1, 2, "fp32", "onnxruntime", "1.32.0", "cpu", "torchvision", {"KMP_BLOCKTIME": "0", "HOME": "x"}
@@ -20,7 +20,7 @@ def test_what_was_measured_here_says_where():
 
 
 def test_conditions_survive_json():
-    assert HERE == from_plain(json.loads(json.dumps(to_plain(HERE))))
+    assert HERE == from_plain(json.loads(json.dumps(dataclasses.asdict(HERE))))
 
 
 def test_equal_conditions_differ_in_nothing_whatever_the_load():
