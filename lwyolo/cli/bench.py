@@ -37,6 +37,7 @@ def add_parser(subparsers: Any) -> None:
         "lwyolo bench runs/train/dyhead/weights/best.pt",
         "lwyolo bench cfg/yolov8n-dyhead.yaml --vs yolov8n.yaml --runtime onnxruntime ncnn --threads 2",
         "lwyolo bench best.pt --runtime onnxruntime --throughput 1 4 16",
+        "lwyolo bench best.pt --data my.yaml --precision fp32 int8",
         "lwyolo bench best.pt --save base.json",
         "lwyolo bench best.pt --against base.json --fail-above 1.05",
     )
@@ -47,6 +48,11 @@ def add_parser(subparsers: Any) -> None:
     add_imgsz(parser)
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="images in a pass (1)")
     parser.add_argument("--threads", type=positive, default=1, metavar="N", help="CPU threads (1)")
+    parser.add_argument(
+        "--precision", nargs="+", default=["fp32"], choices=("fp32", "fp16", "int8"), metavar="P",
+        help="fp32, fp16, int8; int8 is calibrated on training images of --data (fp32)",
+    )  # fmt: skip
+    parser.add_argument("--data", type=Path, metavar="YAML", help="measure the mAP of each runtime on its val images")
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu, or cuda where the runtime can (cpu)")
     parser.add_argument("--throughput", type=positive, nargs="+", default=[], metavar="B", help="images/s at batches")
     parser.add_argument("--budget", type=float, default=30.0, metavar="S", help="seconds for all rounds (30)")
@@ -54,7 +60,9 @@ def add_parser(subparsers: Any) -> None:
         "--width", type=float, default=2.0, metavar="%", help="stop when intervals are this narrow, ± in %% (2)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the order of rounds (0)")
-    parser.add_argument("--format", choices=(*FORMATS, "json"), default="table", help="how it is written (table)")
+    parser.add_argument(
+        "--format", choices=(*FORMATS, "json", "html"), default="table", help="how it is written (table)"
+    )
     parser.add_argument("--save", type=Path, metavar="FILE", help="write all samples and conditions as JSON")
     parser.add_argument("--against", type=Path, metavar="FILE", help="compare with results that were saved earlier")
     parser.add_argument(
@@ -86,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
         scale=args.scale,
         imgsz=args.imgsz or 640,
         batch=args.batch,
+        precisions=list(dict.fromkeys(args.precision)),
+        data=args.data,
         threads=args.threads,
         device=args.device,
         throughput=args.throughput,
@@ -113,17 +123,21 @@ def _against(results: Sequence[Result], earlier: Sequence[Result], force: bool) 
 
     pairs = [(new, old) for new in results for old in earlier if _place(new) == _place(old)]
     if earlier and not pairs:
-        known = ", ".join(f"{name} in {runtime}" for name, runtime in map(_place, earlier))
+        known = ", ".join(f"{name} in {runtime} at {precision}" for name, runtime, precision in map(_place, earlier))
         raise UsageError(f"--against: none of the models and runtimes was measured there; it holds {known}.")
     return [against(new, old, same_rounds=False, force=force) for new, old in pairs]
 
 
-def _place(result: Result) -> tuple[str, str]:
-    return result.name, result.conditions.runtime
+def _place(result: Result) -> tuple[str, str, str]:
+    return result.name, result.conditions.runtime, result.conditions.precision
 
 
 def _text(found: Bench, fmt: str) -> str:
     """Write what was found; a table ends with one line of JSON, for programs."""
+    if fmt == "html":
+        from lwyolo.reports.speed_page import speed_page
+
+        return speed_page(found.results, found.comparisons, found.failures)
     if fmt == "json":
         return json.dumps(_plain(found), ensure_ascii=False, indent=1)
     tables = [stage_table(found.results), resource_table(found.results)]

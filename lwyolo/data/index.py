@@ -41,6 +41,19 @@ class DataConfig:
     download: str | None = None
 
 
+def require_images(file: Path) -> DataConfig:
+    """Read a data YAML before Ultralytics does: where images are missing, it would run what `download:` says.
+
+    Raises:
+        DataError: The YAML is not usable, or images are missing and `download:` is no link to an archive.
+    """
+    config = read_data_yaml(file)
+    if not str(config.download).startswith(("https://", "http://")):
+        for split in config.sources:
+            image_files(config, split)
+    return config
+
+
 def read_data_yaml(file: Path) -> DataConfig:
     """Read and check a data YAML.
 

@@ -5,26 +5,32 @@ A checkpoint is read and left as it is. The exporter is Ultralytics' own; see `e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lwyolo.cost import profile
 from lwyolo.cost.copying import fuse, is_fused, real_copy
 from lwyolo.engine.exporting import export
 from lwyolo.engine.files import first_scale, split_scale, with_scale
 from lwyolo.engine.model import YOLO
 from lwyolo.errors import UsageError, did_you_mean
 from lwyolo.speed import runtime as interface
+from lwyolo.speed.machine import read_facts
 from lwyolo.speed.parity import agreement, probe
 from lwyolo.speed.runtime import Array, Runtime
 from lwyolo.speed.runtimes._torch import decoded
+from lwyolo.units import MIB
 
+GIB = 1024 * MIB
 SEED = 0
 STEADY_DRAWS, NUDGE = 16, 1e-5
 NORMALISING_PASSES, NORMALISING_IMAGES, NORMALISING_SIDE = 3, 8, 192
@@ -76,7 +82,7 @@ def prepare(
         imgsz: Height and width in pixels, or one number for both.
         batch: Images in a pass.
         precisions: Of weights and arithmetic.
-        data: A data YAML, whose validation images calibrate int8.
+        data: A data YAML, whose first 300 training images calibrate int8.
         end_to_end: Use a head that needs no suppression of boxes, where the model has one; by default where all can.
 
     Raises:
@@ -183,14 +189,40 @@ def fused_copy(model: Any, shape: tuple[int, int, int]) -> nn.Module:
     Args:
         model: A detector.
         shape: Batch, height and width.
+
+    Raises:
+        UsageError: There is not enough memory.
     """
     fused = real_copy(model, torch.float32, "cpu")
     if not is_fused(fused):
         fuse(fused)
     batch, *size = shape
+    if batch > 1:
+        require_memory(fused, shape)
     with torch.no_grad():
         fused(torch.zeros(batch, model.yaml.get("channels", 3), *size))
     return fused
+
+
+def require_memory(model: nn.Module, shape: tuple[int, int, int]) -> None:
+    """Refuse a batch that cannot fit: a system that runs out of memory ends whatever process it chooses.
+
+    Args:
+        model: A detector.
+        shape: Batch, height and width.
+
+    Raises:
+        UsageError: Its activations alone need more at their peak than is free.
+    """
+    batch, *size = shape
+    of_one = profile(model, (size[0], size[1])).peak_activation_bytes
+    limit_mib = read_facts().memory_limit_mib
+    free = min(psutil.virtual_memory().available, math.inf if limit_mib is None else limit_mib * MIB)
+    if batch * of_one > free:
+        raise UsageError(
+            f"batch {batch} of {size[0]} × {size[1]} pixels: its activations alone take {batch * of_one / GIB:.1f} "
+            f"GiB, and {free / GIB:.1f} GiB are free; {int(free // of_one)} images may fit."
+        )
 
 
 def steady_image(model: nn.Module, shape: tuple[int, int, int, int]) -> Array:

@@ -15,10 +15,13 @@ from typing import Any
 
 from torch import nn
 
+from lwyolo.data.index import image_files, require_images
 from lwyolo.engine.model import VIA_ONNX, YOLO, registered_in
 from lwyolo.errors import UsageError
 from lwyolo.speed.runtime import Runtime, runtimes
 
+CALIBRATION_IMAGES = 300
+"""As many as Ultralytics recommends at least."""
 STEM = "model.artifact"
 """Upstream replaces the suffix wherever it stands in a path, so it is one that no folder has."""
 LOG = "export.log"
@@ -56,7 +59,7 @@ def export(
     if end_to_end:
         arguments["nms"] = False  # a head without suppression has to be asked for in recent versions
     if precision == "int8":
-        arguments |= {"int8": True, "data": str(Path(str(data)).resolve())}  # it is read from inside the folder
+        arguments |= {"int8": True, **_calibration(Path(str(data)))}
     if runtime.format in VIA_ONNX:
         arguments["simplify"] = find_spec("onnxslim") is not None
     log = folder / LOG
@@ -68,6 +71,14 @@ def export(
         return path
     except Exception as error:  # whatever the exporter or its tool raises becomes an error that says what to use
         raise UsageError(_cannot(model.model, runtime, error)) from error
+
+
+def _calibration(data: Path) -> dict[str, Any]:
+    """Say which images calibrate int8: the first 300 for training, since those for validation tell what it costs."""
+    config = require_images(data)
+    n_images = len(image_files(config, "train"))
+    fraction = min(1.0, CALIBRATION_IMAGES / max(1, n_images))
+    return {"data": str(data.resolve()), "split": "train", "fraction": fraction}  # it is read from inside the folder
 
 
 def _cannot(model: nn.Module, runtime: Runtime, error: Exception) -> str:

@@ -21,7 +21,7 @@ from ultralytics.utils import DEFAULT_CFG, LOGGER, RANK
 from ultralytics.utils.callbacks import get_default_callbacks
 
 from lwyolo import hook, record, registry
-from lwyolo.data.index import image_files, read_data_yaml
+from lwyolo.data.index import require_images
 from lwyolo.engine import seam
 from lwyolo.engine.weights import transfer
 from lwyolo.record import RECORD_NAME, RunRecord
@@ -65,10 +65,7 @@ class RecordingTrainer(Base):  # type: ignore[valid-type, misc]  # Ultralytics i
             DataError: The YAML is not usable or images are missing, and `download:` is no link to an archive.
         """
         if str(self.args.data).lower().endswith((".yaml", ".yml")) and Path(self.args.data).is_file():
-            config = read_data_yaml(Path(self.args.data))
-            if not str(config.download).startswith(("https://", "http://")):
-                for split in config.sources:
-                    image_files(config, split)
+            require_images(Path(self.args.data))
         return super().get_dataset()
 
     def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> Any:

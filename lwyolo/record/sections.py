@@ -47,7 +47,12 @@ class CostRecord:
 
 @dataclass(frozen=True, slots=True)
 class LatencyRecord:
-    """Time of one forward pass; `median_ms` is `None` where it was not measured, `reason` then says why."""
+    """Time of one forward pass; `median_ms` is `None` where it was not measured, `reason` then says why.
+
+    Args:
+        passes: That were timed, of which `clean` were disturbed by nothing; figures are of those, where that is known.
+        low_ms: Lower end of the median's 95 % interval, and `high_ms` its upper end.
+    """
 
     median_ms: float | None
     p90_ms: float | None
@@ -60,6 +65,9 @@ class LatencyRecord:
     fused: bool
     runtime: str = "torch eager"
     reason: str | None = None
+    clean: int | None = None
+    low_ms: float | None = None
+    high_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

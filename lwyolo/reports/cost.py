@@ -83,9 +83,13 @@ def latency_line(latency: LatencyRecord) -> str:
     if latency.median_ms is None:
         return f"Latency: not measured, {latency.reason} ({where})."
     graph = "fused" if latency.fused else "not fused"
+    passes = (
+        f"{latency.passes} passes" if latency.clean is None else f"{latency.clean} clean of {latency.passes} passes"
+    )
+    interval = f" ({latency.low_ms:.1f} to {milliseconds(latency.high_ms)})" if latency.low_ms is not None else ""
     return (
-        f"Latency: median {milliseconds(latency.median_ms)}, p90 {milliseconds(latency.p90_ms)} of {latency.passes} "
-        f"passes; {conditions(latency.imgsz, latency.batch, latency.dtype)}, {graph}, {where}."
+        f"Latency: median {milliseconds(latency.median_ms)}{interval}, p90 {milliseconds(latency.p90_ms)} of {passes}; "
+        f"{conditions(latency.imgsz, latency.batch, latency.dtype)}, {graph}, {where}."
     )
 
 

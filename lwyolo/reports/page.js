@@ -169,27 +169,6 @@
     tip.hidden = true;
   }
 
-  /** Let the columns of a table be sorted: numbers first from the largest, and again in the other direction. */
-  function sortable(table) {
-    const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
-    const parse = (text) => (Number.isNaN(parseFloat(text)) ? -1 : parseFloat(text));
-    for (const head of heads.filter((one) => one.textContent)) {
-      const numeric = head.classList.contains("right");
-      const compare = (a, b) => (numeric ? parse(a) - parse(b) : a.localeCompare(b, undefined, { numeric: true }));
-      const button = make("button", "", { type: "button" });
-      button.append(...head.childNodes);
-      head.append(button);
-      button.addEventListener("click", () => {
-        const current = head.getAttribute("aria-sort");
-        const sign = (current ? current === "ascending" : numeric) ? -1 : 1;
-        const text = (row) => row.cells[head.cellIndex].textContent;
-        heads.forEach((one) => one.removeAttribute("aria-sort"));
-        head.setAttribute("aria-sort", sign < 0 ? "descending" : "ascending");
-        body.append(...[...body.rows].sort((a, b) => sign * compare(text(a), text(b))));
-      });
-    }
-  }
-
   const sections = [...document.querySelectorAll("main section")];
   const flames = sections.map((section, i) => new Flame(section, models[i]));
   const drawAll = () => flames.forEach((flame) => flame.draw());
@@ -209,8 +188,6 @@
   });
   document.getElementById("scale").hidden = models.length < 2;
   document.getElementById("controls").hidden = false;
-  document.querySelectorAll("table.sortable").forEach(sortable);
   document.addEventListener("keydown", (event) => event.key === "Escape" && hideTip());
   addEventListener("scroll", hideTip, { passive: true });
-  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => (one.open = true)));
 })();

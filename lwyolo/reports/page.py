@@ -9,13 +9,13 @@ from __future__ import annotations
 import html
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING, Any
 
 from lwyolo.reports.cost import GRAPHS, cost_conditions, cost_table
+from lwyolo.reports.document import asset, document, table_html
 from lwyolo.reports.layers import layer_table, operator_table
 from lwyolo.reports.tables import Table, number
 from lwyolo.units import MIB, MISSING, gflops, giga_macs, mib, millions
@@ -50,19 +50,15 @@ def cost_page(named: Sequence[tuple[str, Cost]]) -> str:
     """
     sections = (_section(i, name, cost, opened=len(named) == 1) for i, (name, cost) in enumerate(named))
     names = list(dict.fromkeys(name for name, _ in named))
-    return Template(_asset("page.html")).substitute(
-        title=html.escape(f"Where the cost lies: {', '.join(names)}"),
-        css=_asset("page.css"),
-        js=_asset("page.js"),
+    title = f"Where the cost lies: {', '.join(names)}"
+    body = Template(asset("page.html")).substitute(
+        title=html.escape(title),
         summary=_summary(named),
         sections="\n".join(sections),
         meaning=html.escape(MEANING),
         data=_json(named),
     )
-
-
-def _asset(name: str) -> str:
-    return resources.files("lwyolo.reports").joinpath(name).read_text(encoding="utf-8")
+    return document(title, body, css=asset("page.css"), js=asset("page.js"))
 
 
 def _json(named: Sequence[tuple[str, Cost]]) -> str:
@@ -113,7 +109,7 @@ def _summary(named: Sequence[tuple[str, Cost]]) -> str:
     table = ""
     if all(_is_image(cost) for _, cost in named):
         side_by_side = _without_empty(cost_table([(name, cost.record()) for name, cost in named]))
-        table = _table(replace(side_by_side, notes=side_by_side.notes[1:]))
+        table = table_html(replace(side_by_side, notes=side_by_side.notes[1:]))
     return f'{table}\n<nav aria-label="Models"><ul>{links}</ul></nav>'
 
 
@@ -133,9 +129,9 @@ def _section(i: int, name: str, cost: Cost, opened: bool) -> str:
             '<ul class="legend" aria-label="Colours"></ul>',
             "</div>",
             f"<details{is_open}><summary><h3>Layers</h3></summary>",
-            _table(_layers(name, cost), sortable=True),
+            table_html(_layers(name, cost), sortable=True),
             f"</details>\n<details{is_open or (' open' if uncounted else '')}><summary><h3>Operators</h3></summary>",
-            _table(_without_empty(operator_table(name, cost)), sortable=True, marked=uncounted),
+            table_html(_without_empty(operator_table(name, cost)), sortable=True, marked=uncounted),
             "</details>\n</section>",
         ]
     )
@@ -198,41 +194,3 @@ def _without_empty(table: Table) -> Table:
     kept = [*range(table.stub), *(c for c in figures if any(row[c] not in ("", MISSING) for row in table.rows))]
     header, *rows = (tuple(row[c] for c in kept) for row in (table.header, *table.rows))
     return replace(table, header=header, rows=tuple(rows), align=tuple(table.sides[c] for c in kept))
-
-
-def _table(table: Table, sortable: bool = False, marked: Collection[int] = ()) -> str:
-    """Write a table; a column named `%` holds shares of the one before it, and gets bars; `marked` rows stand out."""
-    columns = list(zip(table.header, table.sides, strict=True))
-    most = [
-        max((float(row[i]) for row in table.rows if head == "%" and row[i] != MISSING), default=0.0)
-        for i, (head, _) in enumerate(columns)
-    ]
-    heads = []
-    for i, (head, side) in enumerate(columns):
-        hidden = f'<span class="hidden">{html.escape(table.header[i - 1])}, </span>' if head == "%" else ""
-        heads.append(f'<th scope="col" class="{side}">{hidden}{_cell(head)}</th>')
-    rows = []
-    for n, row in enumerate(table.rows):
-        cells = [f'<th scope="row" class="{table.sides[0]}">{_cell(row[0])}</th>']
-        cells += [
-            f'<td class="{side} share" style="--share:{float(cell) / top:.3f}">{cell}</td>'
-            if top and cell != MISSING
-            else f'<td class="{side}">{_cell(cell)}</td>'
-            for cell, (_, side), top in zip(row[1:], columns[1:], most[1:], strict=True)
-        ]
-        rows.append(f'<tr class="{"marked" if n in marked else ""}">{"".join(cells)}</tr>')
-    title = html.escape(table.title)
-    return "\n".join(
-        [
-            f'<div class="scroll" role="region" tabindex="0" aria-label="{title}">',
-            f'<table class="{"sortable" if sortable else ""}"><caption>{title}</caption>',
-            f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>",
-            *rows,
-            "</tbody></table></div>",
-            *(f'<p class="note">{html.escape(note)}</p>' for note in table.notes),
-        ]
-    )
-
-
-def _cell(text: str) -> str:
-    return html.escape(text).replace("\n", "<br>")

@@ -10,7 +10,7 @@ from lwyolo.reports.tables import Align, Table, number, wrap
 from lwyolo.units import MIB, MISSING
 
 if TYPE_CHECKING:
-    from lwyolo.speed.result import Comparison, Failure, Result
+    from lwyolo.speed.result import Accuracy, Comparison, Failure, Result
     from lwyolo.speed.statistics import Summary
 
 STAGES = {
@@ -31,22 +31,39 @@ def stage_table(results: Sequence[Result]) -> Table:
     """Return a row for each model, runtime and stage."""
     rows = [row for result in results for row in _stages(result)]
     one = results[0].conditions
+    precisions = " and ".join(dict.fromkeys(result.conditions.precision for result in results))
     header = ("Model", "Runtime", "Stage", "Median", "95 %", "p90", "p99", "Min", "Clean")
     numbers: list[Align] = ["right"] * 6
     title = (
-        f"Time of one pass: {conditions(one.imgsz, one.batch, one.precision)}, {one.threads} "
+        f"Time of one pass: {conditions(one.imgsz, one.batch, precisions)}, {one.threads} "
         f"thread{'s' * (one.threads != 1)}, {one.device}: {one.cpu}"
     )
     return Table(header, tuple(rows), ("left", "left", "left", *numbers), title, (MEANING, *_remarks(results)), stub=3)
 
 
 def _stages(result: Result) -> list[tuple[str, ...]]:
-    where = (result.name, f"{result.conditions.runtime}\n{result.conditions.runtime_version}")
+    where = (result.name, f"{runtime_of(result)}\n{result.conditions.runtime_version}")
     rows = []
-    for i, (stage, words) in enumerate(STAGES.items()):
+    for i, (stage, words) in enumerate(_stages_of(result).items()):
         summary = result.summary(stage)
         rows.append((*(where if not i else ("", "")), words, *_figures(summary)))
     return rows
+
+
+def _stages_of(result: Result) -> dict[str, str]:
+    """Return the stages, and where a device has a clock of its own, what it tells of the forward pass."""
+    on_device = any(sample.get("device") is not None for sample in result.samples)
+    stages = list(STAGES.items())
+    return dict([*stages[:2], *([("device", "of it on the device")] if on_device else []), *stages[2:]])
+
+
+def runtime_of(result: Result) -> str:
+    """Name a runtime, and its precision where that is not single."""
+    return _in_precision(result.conditions.runtime, result.conditions.precision)
+
+
+def _in_precision(runtime: str, precision: str) -> str:
+    return runtime if precision == "fp32" else f"{runtime} {precision}"
 
 
 def _figures(summary: Summary) -> tuple[str, ...]:
@@ -63,16 +80,18 @@ def _figures(summary: Summary) -> tuple[str, ...]:
 
 def resource_table(results: Sequence[Result]) -> Table:
     """Return what a deployment pays besides time."""
+    looked_at = next((result.accuracy for result in results if result.accuracy), None)
     batches = sorted({batch for result in results for batch in result.images_per_s})
     rows = (
         (
             result.name,
-            result.conditions.runtime,
+            runtime_of(result),
             number(result.load_ms, 0),
             number(result.first_ms, 0),
             number(result.size_bytes / MIB, 2),
             number(None if result.peak_bytes is None else result.peak_bytes / MIB, 0),
             *(number(result.images_per_s.get(batch), 1) for batch in batches),
+            *((_map(result.accuracy, "map50_95"), _map(result.accuracy, "map50")) if looked_at else ()),
         )
         for result in results
     )
@@ -84,9 +103,19 @@ def resource_table(results: Sequence[Result]) -> Table:
         "On disk\n(MiB)",
         "Peak memory\n(MiB)",
         *(f"Images/s\nat batch {batch}" for batch in batches),
+        *(("mAP\n50-95", "mAP\n50") if looked_at else ()),
     )
-    note = "Peak memory is of the whole process: Python, and torch, which suppresses boxes, included."
-    return Table(header, tuple(rows), title="Besides time", notes=(note,), stub=2)
+    notes = ["Peak memory is of a process that loads and runs the artifact and nothing else, Python included."]
+    if looked_at:
+        notes.append(
+            f"mAP of the runtime itself, on {looked_at.images} validation images of {looked_at.data}, letterboxed to "
+            "one size; thresholds are those of yolo val. int8 was calibrated on training images."
+        )
+    return Table(header, tuple(rows), title="Besides time", notes=tuple(notes), stub=2)
+
+
+def _map(accuracy: Accuracy | None, name: str) -> str:
+    return number(getattr(accuracy, name, None), 3)
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
@@ -97,7 +126,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
         rows.append(
             (
                 f"{one.name} / {one.base}",
-                one.runtime,
+                _in_precision(one.runtime, one.precision),
                 *(
                     part
                     for ratio in (forward, whole)
@@ -127,7 +156,7 @@ def failure_lines(failures: Sequence[Failure]) -> str:
 
 def _remarks(results: Sequence[Result]) -> list[str]:
     """Say what the figures depend on, each thing once."""
-    remarks = [f"{r.name} in {r.conditions.runtime}: {r.agreement}." for r in results]
+    remarks = [f"{r.name} in {runtime_of(r)}: {r.agreement}." for r in results]
     remarks += [_all_disturbed(r) for r in results if r.summary("end_to_end").median_ms is None]
     paths = sorted({r.conditions.suppression for r in results})
     counts = ", ".join(dict.fromkeys(f"{r.name} {r.candidates} candidates, {r.boxes} boxes" for r in results))
@@ -144,7 +173,7 @@ def _remarks(results: Sequence[Result]) -> list[str]:
 def _all_disturbed(result: Result) -> str:
     fastest = min(sample.ms for sample in result.of("end_to_end"))
     return (
-        f"{result.name} in {result.conditions.runtime}: none of {len(result.samples)} samples was clean, as other "
+        f"{result.name} in {runtime_of(result)}: none of {len(result.samples)} samples was clean, as other "
         f"processes used this machine. Stop them and measure again. The fastest disturbed pass took {fastest:.1f} ms "
         "from end to end, which is no measurement."
     )

@@ -1,8 +1,11 @@
-"""Latency of one forward pass in torch, eager: a first figure, on the device where the model is."""
+"""Latency of one forward pass in eager torch, as `lwyolo bench` takes it: in a process of its own, of clean samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from pickle import PicklingError
 
 import torch
 from torch import nn
@@ -10,7 +13,10 @@ from torch import nn
 from lwyolo.cost.copying import fuse, real_copy
 from lwyolo.errors import UsageError
 from lwyolo.record import LatencyRecord
-from lwyolo.speed.timer import MIN_PASSES, time_passes
+from lwyolo.speed.rounds import Candidate, Process, Samples, Stop, run_rounds
+
+ROUNDS, SAMPLES, PATIENCE = 10, 5, 2.0
+"""50 passes at least, and more while their interval is wide, up to twice as many."""
 
 
 def measure_latency(
@@ -19,7 +25,6 @@ def measure_latency(
     *,
     batch: int = 1,
     channels: int | None = None,
-    passes: int = MIN_PASSES,
     budget_s: float = 20.0,
     device: torch.device | str | None = None,
 ) -> LatencyRecord:
@@ -30,12 +35,11 @@ def measure_latency(
         imgsz: Height and width in pixels, or one number for both.
         batch: Images in a pass.
         channels: Channels of the image; by default what the model's YAML says, else 3.
-        passes: Timed passes, at least 50.
-        budget_s: Seconds that they may take; a slower model gets no figure, and the reason.
+        budget_s: Seconds that 50 passes may take; a slower model gets no figure, and the reason.
         device: Where to run; by default where the model is.
 
     Raises:
-        UsageError: Fewer than 50 passes, or a model on the meta device, which has no numbers to compute with.
+        UsageError: A model on the meta device, which has no numbers to compute with.
         CostError: The model cannot be copied or fused.
     """
     where = (
@@ -43,41 +47,65 @@ def measure_latency(
         if device is not None
         else next((p.device for p in model.parameters()), torch.device("cpu"))
     )
-    if passes < MIN_PASSES:
-        raise UsageError(f"passes={passes}: a latency is the median of at least {MIN_PASSES} timed passes.")
     if where.type == "meta" or any(p.is_meta for p in model.parameters()):
         raise UsageError(
             "a model on the meta device has no numbers, so its latency cannot be measured; build it for real."
         )
-    twin = real_copy(model, torch.float32, where)
-    fused = callable(getattr(twin, "fuse", None))
-    if fused:
-        fuse(twin)
+    with torch.random.fork_rng(devices=[]):
+        twin = real_copy(model, torch.float32, "cpu")
+        fused = callable(getattr(twin, "fuse", None))
+        if fused:
+            fuse(twin)
     yaml = getattr(model, "yaml", None)
-    height, width = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
-    shape = (batch, channels or (yaml.get("channels", 3) if isinstance(yaml, dict) else 3), height, width)
-    image = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(where)
-    forked = [where] if where.type == "cuda" else []
-    with torch.inference_mode(), torch.random.fork_rng(devices=forked):
-        timing = time_passes(lambda: twin(image), passes=passes, budget_s=budget_s, synchronise=_synchroniser(where))
+    candidate = Candidate(
+        name=type(model).__name__,
+        runtime="torch",
+        artifact=Path("model.module"),
+        imgsz=(imgsz, imgsz) if isinstance(imgsz, int) else imgsz,
+        batch=batch,
+        threads=torch.get_num_threads(),
+        device=str(where),
+        classes=0,
+        channels=channels or (yaml.get("channels", 3) if isinstance(yaml, dict) else 3),
+    )
+    samples, reason = _timed(twin, candidate, budget_s)
+    summary = samples.summary("forward")
+    if not reason and summary.median_ms is None:
+        reason = f"none of {summary.samples} passes was clean, as other processes used this machine"
     return LatencyRecord(
-        median_ms=timing.median_ms,
-        p90_ms=timing.p90_ms,
-        passes=len(timing.passes_ms),
-        imgsz=(height, width),
+        median_ms=summary.median_ms,
+        p90_ms=summary.p90_ms,
+        passes=summary.samples,
+        imgsz=candidate.imgsz,
         batch=batch,
         dtype="float32",
         device=torch.cuda.get_device_name(where) if where.type == "cuda" else str(where),
-        threads=torch.get_num_threads(),
+        threads=candidate.threads,
         fused=fused,
-        reason=timing.reason,
+        reason=reason,
+        clean=summary.clean,
+        low_ms=summary.low_ms,
+        high_ms=summary.high_ms,
     )
 
 
-def _synchroniser(device: torch.device) -> Callable[[], object]:
-    """Return what waits until a device has done all that it was given; the CPU has when a call returns."""
-    if device.type == "cuda":
-        return lambda: torch.cuda.synchronize(device)
-    if device.type == "mps":
-        return torch.mps.synchronize
-    return lambda: None
+def _timed(twin: nn.Module, candidate: Candidate, budget_s: float) -> tuple[Samples, str | None]:
+    """Take samples, or say why there are none."""
+    with tempfile.TemporaryDirectory(prefix="lwyolo-latency-") as folder:
+        candidate = replace(candidate, artifact=Path(folder) / candidate.artifact)
+        try:
+            torch.save(twin, candidate.artifact)
+        except (AttributeError, TypeError, PicklingError) as error:  # as pickle says it of a class within a function
+            return Samples(), f"it cannot be handed to a process of its own: {error}"
+        with Process(candidate) as process:
+            try:
+                first_s = process.load()["first_ms"] / 1e3
+                first_s = min(first_s, process.ask("round", samples=1)["samples"][0]["forward"] / 1e3)
+                needed_s = first_s * ROUNDS * (SAMPLES + 1)
+                if needed_s > budget_s:
+                    what = f"one pass took {first_s * 1e3:.0f} ms; {ROUNDS * SAMPLES} passes exceed the budget of"
+                    return Samples(), f"{what} {budget_s:g} s"
+                stop = Stop(budget_s=PATIENCE * needed_s, samples=SAMPLES, rounds=ROUNDS)
+                return run_rounds({"it": process}, stop, {})["it"], None
+            except UsageError as error:
+                return Samples(), str(error)

@@ -18,6 +18,23 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How well a runtime detects, on the validation images of a data set; thresholds are those of `yolo val`.
+
+    Args:
+        map50: Mean average precision at an intersection over union of 0.5, 1 being all.
+        map50_95: The mean over 0.5, 0.55, …, 0.95.
+        images: That were looked at.
+        data: Name of the data YAML.
+    """
+
+    map50: float
+    map50_95: float
+    images: int
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One model in one runtime.
 
@@ -25,11 +42,12 @@ class Result:
         load_ms: Reading the artifact and making a session; `first_ms` is the first pass after that.
         candidates: Boxes above the confidence before suppression, and `boxes` after it; of a frame of noise.
         size_bytes: Of the artifact on disk.
-        peak_bytes: Largest resident memory of the process, Python and libraries included.
+        peak_bytes: Largest resident memory of a process that loads and runs the artifact and nothing else.
         agreement: How its outputs compare with torch's, in words.
         normalised: Whether the batch norms of a model without training were given statistics first.
-        images_per_s: By batch; measured apart, back to back.
+        images_per_s: By batch; measured apart, back to back. `None` where other processes disturbed it all the time.
         samples: Every one that was taken, clean or not.
+        accuracy: `None` where it was not asked for.
     """
 
     name: str
@@ -43,7 +61,8 @@ class Result:
     agreement: str
     normalised: bool
     samples: tuple[dict[str, Any], ...]
-    images_per_s: dict[int, float]
+    images_per_s: dict[int, float | None]
+    accuracy: Accuracy | None = None
 
     def of(self, stage: str) -> list[Sample]:
         """Return the samples of a stage."""
@@ -70,6 +89,7 @@ class Comparison:
     name: str
     base: str
     runtime: str
+    precision: str
     ratios: dict[str, Ratio]
     warnings: tuple[str, ...] = ()
 
@@ -97,7 +117,9 @@ def against(result: Result, base: Result, *, same_rounds: bool = True, force: bo
         stage: compare(result.of(stage), base.of(stage)) if same_rounds else apart(result, base, stage)
         for stage in STAGES
     }
-    return Comparison(result.name, base.name, result.conditions.runtime, ratios, tuple(warnings))
+    return Comparison(
+        result.name, base.name, result.conditions.runtime, result.conditions.precision, ratios, tuple(warnings)
+    )
 
 
 def apart(result: Result, base: Result, stage: str) -> Ratio:
@@ -143,5 +165,6 @@ def _result(one: dict[str, Any]) -> Result:
             "conditions": from_plain(one["conditions"]),
             "samples": tuple(one["samples"]),
             "images_per_s": {int(batch): value for batch, value in one["images_per_s"].items()},
+            "accuracy": Accuracy(**one["accuracy"]) if one.get("accuracy") else None,
         }
     )

@@ -19,6 +19,8 @@ from lwyolo.speed.statistics import MIN_ROUNDS, Sample, Summary, compare, summar
 from lwyolo.speed.worker import ENVIRONMENT, THREAD_VARIABLES
 
 STAGES = ("preprocess", "forward", "suppression", "end_to_end")
+DEVICE = "device"
+"""Part of `forward`, by the device's own clock; told beside it where the runtime knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Candidate:
 
     Args:
         name: Of the model.
-        classes: That its outputs score.
+        classes: That its outputs score; 0 for a model that is no detector, whose outputs are left as they are.
         end_to_end: Whether its head needs no suppression of boxes.
         torchvision: Whether suppression may use torchvision.
     """
@@ -43,6 +45,7 @@ class Candidate:
     classes: int = 80
     end_to_end: bool = False
     torchvision: bool = True
+    channels: int = 3
 
     @property
     def key(self) -> str:
@@ -127,11 +130,14 @@ class Stop:
     Args:
         half_width: Of an interval, as a share of its middle.
         budget_s: Seconds that all rounds may take.
+        samples: In a round.
+        rounds: That are taken whatever they show.
     """
 
     half_width: float = 0.02
     budget_s: float = 30.0
     samples: int = 5
+    rounds: int = 1
     clock: Callable[[], float] = time.perf_counter
 
 
@@ -164,7 +170,7 @@ def run_rounds(
         due = index >= next_look
         next_look = max(next_look, index + index // 10 + 1) if due else next_look
         narrow = due and all(_width(key, found, bases) <= stop.half_width for key in order)
-        if narrow or passed * (index + 1) / index > stop.budget_s:
+        if index >= stop.rounds and (narrow or passed * (index + 1) / index > stop.budget_s):
             return found
 
 

@@ -21,7 +21,14 @@ Array = NDArray[Any]
 
 
 class Session(Protocol):
-    """A loaded model."""
+    """A loaded model.
+
+    Args:
+        device_ms: Time that the last pass took on a device with a clock of its own, `None` where the host's is all
+            there is.
+    """
+
+    device_ms: float | None
 
     def run(self, image: Array) -> list[Array]:
         """Run the model, and return when its outputs are there.

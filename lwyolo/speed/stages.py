@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 FRAME = (1080, 1920)
 """Height and width of the image that preprocessing starts from: a camera's full HD frame."""
+COLOURS = "RGB"
 PADDING = 114
 CONF, IOU, MAX_DET = 0.25, 0.7, 300
 """Thresholds and limit of Ultralytics' own prediction."""
@@ -25,14 +26,16 @@ def frame(seed: int = 0) -> Array:
     return np.asarray(cv2.resize(coarse, FRAME[::-1], interpolation=cv2.INTER_CUBIC))
 
 
-def preprocess(images: list[Array], size: tuple[int, int]) -> Array:
-    """Letterbox frames, turn BGR into RGB, and scale to 0 to 1.
+def preprocess(images: list[Array], size: tuple[int, int], channels: int = 3) -> Array:
+    """Letterbox frames, turn BGR into RGB, and scale to 0 to 1; other numbers of channels repeat these three.
 
     Shapes:
         images: [H, W, 3] each
-        returns: [B, 3, size[0], size[1]], float32
+        returns: [B, channels, size[0], size[1]], float32
     """
     batch = np.stack([letterbox(image, size) for image in images])[..., ::-1].transpose(0, 3, 1, 2)
+    if channels != len(COLOURS):
+        batch = batch[:, np.arange(channels) % len(COLOURS)]
     return np.asarray(np.ascontiguousarray(batch, dtype=np.float32) / np.float32(255))
 
 

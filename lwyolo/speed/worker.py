@@ -19,7 +19,7 @@ import numpy as np
 from lwyolo.errors import LwyoloError
 from lwyolo.speed import stages
 from lwyolo.speed.clean import Watch
-from lwyolo.speed.runtime import Session, runtimes
+from lwyolo.speed.runtime import Array, Session, runtimes
 
 ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",  # else each activation is mapped anew, and page faults are what is timed
@@ -55,7 +55,7 @@ class Worker:
         )
         loaded = time.perf_counter()
         self.frames = [stages.frame(seed) for seed in range(request["batch"])]
-        self.image = stages.preprocess(self.frames, size)
+        self.image = stages.preprocess(self.frames, size, request["channels"])
         called = time.perf_counter()
         self.session.run(self.image)
         return {
@@ -77,14 +77,14 @@ class Worker:
         return {"samples": [self._sample() for _ in range(request["samples"])]}
 
     def _sample(self) -> dict[str, Any]:
-        size = tuple(self.request["imgsz"])
+        size, channels = tuple(self.request["imgsz"]), self.request["channels"]
         self.watch.start()
         start = time.perf_counter()
-        image = stages.preprocess(self.frames, size)
+        image = stages.preprocess(self.frames, size, channels)
         before = time.perf_counter()
         outputs = self.session.run(image)
         after = time.perf_counter()
-        candidates, boxes = stages.postprocess(outputs[0], self.request["classes"], self.request["end_to_end"])
+        candidates, boxes = self._boxes(outputs[0])
         end = time.perf_counter()
         disturbance = self.watch.stop()
         return {
@@ -92,6 +92,7 @@ class Worker:
             "forward": (after - before) * 1e3,
             "suppression": (end - after) * 1e3,
             "end_to_end": (end - start) * 1e3,
+            "device": self.session.device_ms,
             "candidates": candidates,
             "boxes": boxes,
             "clean": disturbance.clean,
@@ -100,28 +101,23 @@ class Worker:
             "minor_faults": disturbance.minor_faults,
         }
 
+    def _boxes(self, output: Array) -> tuple[int, int]:
+        if not self.request["classes"]:
+            return 0, 0
+        return stages.postprocess(output, self.request["classes"], self.request["end_to_end"])
+
     def throughput(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Run batches back to back for some seconds, and count images."""
+        """Run batches back to back in blocks, and count images a second in each."""
         self.session.run(self.image)
+        return {"blocks": [self._block(request["seconds"]) for _ in range(request["blocks"])]}
+
+    def _block(self, seconds: float) -> dict[str, Any]:
+        self.watch.start()
         start, passes = time.perf_counter(), 0
-        while time.perf_counter() - start < request["seconds"]:
+        while (passed := time.perf_counter() - start) < seconds:
             self.session.run(self.image)
             passes += 1
-        return {"images_per_s": passes * self.request["batch"] / (time.perf_counter() - start)}
-
-    def memory(self, _: dict[str, Any]) -> dict[str, Any]:
-        """Tell the peak of resident memory, `None` where the system does not tell."""
-        return {"peak_bytes": peak_resident_bytes()}
-
-
-def peak_resident_bytes() -> int | None:
-    """Return the largest resident memory of this process so far."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak) if sys.platform == "darwin" else int(peak) * 1024
+        return {"images_per_s": passes * self.request["batch"] / passed, "clean": self.watch.stop().clean}
 
 
 def serve(lines: TextIO, out: TextIO) -> None:
@@ -132,7 +128,6 @@ def serve(lines: TextIO, out: TextIO) -> None:
         "outputs": worker.outputs,
         "round": worker.round,
         "throughput": worker.throughput,
-        "memory": worker.memory,
     }
     for line in lines:
         request = json.loads(line)

@@ -8,8 +8,9 @@ import pytest
 
 from lwyolo import provenance
 from lwyolo.cli import main
+from lwyolo.data.demo import make_demo
 
-QUICK = ["--imgsz", "64", "--budget", "3", "--runtime", "torch"]
+QUICK = ["--imgsz", "64", "--budget", "3", "--runtime", "torchscript"]
 
 
 def test_a_model_is_measured_and_compared_with_its_base_and_later_with_itself(capsys, tmp_path):
@@ -42,6 +43,9 @@ def test_a_model_is_measured_and_compared_with_its_base_and_later_with_itself(ca
     [
         (["--runtime", "onnxruntim"], "--runtime onnxruntim: unknown. Known: torch, "),
         (["--runtime", "coreml"], "--runtime coreml: "),
+        (["--precision", "int8"], "--precision int8: it is calibrated on images; name a data YAML with --data."),
+        (["--precision", "fp16", "--runtime", "ncnn"], "--precision fp16: of the runtimes, torch"),
+        (["--data", "missing.yaml"], "missing.yaml: no such data YAML."),
         (["--threads", "9999"], f"this process may use {provenance.usable_cores()} cores"),
         (["--batch", "0"], "argument --batch: '0' is no count; expected 1 or more"),
         (["--fail-above", "1.05"], "--fail-above needs --against FILE"),
@@ -52,6 +56,22 @@ def test_a_model_is_measured_and_compared_with_its_base_and_later_with_itself(ca
 def test_what_cannot_be_measured_is_said_before_anything_is(capsys, arguments, expected):
     assert 2 == main(["bench", "yolov8n.yaml", *arguments])
     assert expected in capsys.readouterr().err
+
+
+def test_eager_torch_is_not_alone_and_a_model_without_training_has_no_map(capsys, tmp_path):
+    data = make_demo(tmp_path / "demo", images=10, size=64)
+    command = ["bench", "yolov8n.yaml", "--imgsz", "64", "--budget", "2", "--runtime", "torch", "--data", str(data)]
+    assert 0 == main([*command, "--format", "json"])
+    found = json.loads(capsys.readouterr().out)
+
+    assert "torch" == found["results"][0]["conditions"]["runtime"]
+    assert 2 == len(found["results"])
+    assert [None, None] == [one["accuracy"] for one in found["results"]]
+    assert ["mAP: it was built from a YAML and has no training behind it"] * 2 == [
+        one["reason"] for one in found["failures"]
+    ]
+    lone, beside = (one["peak_bytes"] for one in found["results"])
+    assert 2**20 < beside < lone or beside == lone is None
 
 
 def test_a_model_of_another_task_is_refused(capsys):

@@ -11,7 +11,6 @@ from lwyolo.data.demo import make_demo
 from lwyolo.engine import exporting
 from lwyolo.engine.deploy import fused_copy, load, normalise, prepare, steady_image
 from lwyolo.engine.model import YOLO
-from lwyolo.engine.support import support
 from lwyolo.errors import UsageError
 from lwyolo.speed.parity import agreement, probe
 from lwyolo.speed.runtime import runtimes
@@ -339,16 +338,3 @@ def test_int8_is_calibrated_and_leaves_fp32_in_place(name, tmp_path):
     quantised = runtimes()[name].load(small.path, threads=1, precision="int8").run(image)
     assert expected(fused, image).shape == quantised[0].shape
     assert small.size_bytes < 0.4 * full.size_bytes
-
-
-@pytest.mark.slow
-def test_every_configuration_agrees_or_says_why_not(root):
-    models = sorted((root / "cfg").glob("*.yaml"))
-    names = [name for name in ("torchscript", "onnxruntime", "openvino", "ncnn") if name in INSTALLED]
-
-    found = list(support([*models, "yolov8n.yaml", "yolo26n.yaml"], names, imgsz=128))
-
-    assert (len(models) + 2) * len(names) == len(found)
-    assert [] == [row for row in found if row.verdict == "differs"]
-    assert {"ncnn"} >= {row.runtime for row in found if row.verdict == "refused"}
-    assert all(row.detail.startswith("ncnn: ") for row in found if row.verdict == "refused")

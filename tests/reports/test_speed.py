@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
+
 from lwyolo.reports.speed import comparison_table, failure_lines, resource_table, stage_table
 from lwyolo.reports.tables import render
 from lwyolo.speed.fairness import conditions
-from lwyolo.speed.result import Failure, Result, against
+from lwyolo.speed.result import Accuracy, Failure, Result, against
 from lwyolo.speed.rounds import STAGES
 
 
@@ -51,6 +53,31 @@ def test_what_a_deployment_pays_besides_time():
 
     assert ("a", "onnxruntime", "120", "33", "3.00", "1024", "50.0", "80.0") == table.rows[0]
     assert ("–", "60.0", "–") == table.rows[1][5:]
+
+
+def test_map_stands_beside_what_it_was_measured_on():
+    table = resource_table([result("a", 10.0, accuracy=Accuracy(0.61234, 0.4, 91, "cplid.yaml")), result("b", 1.0)])
+
+    assert [("0.400", "0.612"), ("–", "–")] == [row[-2:] for row in table.rows]
+    assert "on 91 validation images of cplid.yaml" in table.notes[1]
+
+
+def test_a_precision_that_is_not_single_is_named_with_its_runtime():
+    small = result("a", 5.0)
+    small = dataclasses.replace(small, conditions=dataclasses.replace(small.conditions, precision="int8"))
+    table = stage_table([result("a", 10.0), small])
+
+    assert ("onnxruntime\n1.32.0", "onnxruntime int8\n1.32.0") == (table.rows[0][1], table.rows[4][1])
+    assert "batch 1, fp32 and int8, 2 threads" in table.title
+    assert "onnxruntime int8" == comparison_table([against(small, small)]).rows[0][1]
+
+
+def test_a_device_with_a_clock_of_its_own_has_a_row_of_its_own():
+    samples = tuple({**sample, "device": 7.5} for sample in result("a", 10.0).samples)
+    table = stage_table([result("a", 10.0, samples=samples)])
+
+    assert ("of it on the device", "7.50") == table.rows[2][2:4]
+    assert 5 == len(table.rows)
 
 
 def test_a_comparison_shows_ratio_interval_and_verdict():

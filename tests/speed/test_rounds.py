@@ -14,7 +14,7 @@ from lwyolo.errors import UsageError
 from lwyolo.speed import result as results
 from lwyolo.speed import worker
 from lwyolo.speed.fairness import conditions
-from lwyolo.speed.result import Result, against
+from lwyolo.speed.result import Accuracy, Result, against
 from lwyolo.speed.rounds import STAGES, Candidate, Process, Stop, run_rounds
 from lwyolo.speed.statistics import MIN_ROUNDS
 
@@ -79,6 +79,11 @@ def test_candidates_that_never_settle_end_with_their_budget():
     assert MIN_ROUNDS < len(told)
 
 
+def test_as_many_rounds_as_are_asked_for_are_taken_whatever_they_show():
+    assert 9 == len(ran(steady(10.0), steady(20.0), rounds=9)[2])
+    assert 9 == len(ran(wild(0), wild(1), rounds=9, budget_s=1e-6)[2])
+
+
 def test_against_a_base_the_ratio_has_to_be_narrow_and_not_the_times():
     rng = np.random.default_rng(0)
     drift = [50 * float(d) for d in np.repeat(np.exp(rng.normal(0, 0.5, 900)), 5)]
@@ -102,9 +107,19 @@ def a_result(name="a", ms=10.0, **changes):
 
 
 def test_results_survive_a_file(tmp_path):
-    results.save([a_result(), a_result("b", 12.0)], tmp_path / "base.json")
+    looked_at = a_result("b", 12.0, accuracy=Accuracy(0.5, 0.25, 20, "data.yaml"))
+    results.save([a_result(), looked_at], tmp_path / "base.json")
 
-    assert [a_result(), a_result("b", 12.0)] == results.load(tmp_path / "base.json")
+    assert [a_result(), looked_at] == results.load(tmp_path / "base.json")
+
+
+def test_results_that_were_saved_without_an_accuracy_are_read(tmp_path):
+    results.save([a_result()], tmp_path / "base.json")
+    content = json.loads((tmp_path / "base.json").read_text())
+    del content["results"][0]["accuracy"]
+    (tmp_path / "base.json").write_text(json.dumps(content))
+
+    assert [a_result()] == results.load(tmp_path / "base.json")
 
 
 @pytest.mark.parametrize(
@@ -176,36 +191,43 @@ def serve(*requests):
 def load_request(path, **changes):
     return {
         "do": "load", "runtime": "torch", "artifact": str(path), "imgsz": [64, 96], "batch": 2, "threads": 1,
-        "precision": "fp32", "device": "cpu", "classes": 2, "end_to_end": False, "torchvision": True, **changes,
+        "precision": "fp32", "device": "cpu", "classes": 2, "end_to_end": False, "torchvision": True, "channels": 3,
+        **changes,
     }  # fmt: skip
 
 
 def test_a_worker_loads_samples_and_counts(tmp_path):
     torch.save(Head(), tmp_path / "model.module")
     np.save(tmp_path / "image.npy", np.ones((2, 3, 64, 96), np.float32))
-    loaded, sampled, counted, compared, remembered = serve(
+    loaded, sampled, counted, compared = serve(
         load_request(tmp_path / "model.module"),
         {"do": "round", "samples": 3},
-        {"do": "throughput", "seconds": 0.05},
+        {"do": "throughput", "seconds": 0.05, "blocks": 2},
         {"do": "outputs", "image": str(tmp_path / "image.npy"), "to": str(tmp_path / "outputs.npz")},
-        {"do": "memory"},
     )
 
     assert ("torchvision", torch.__version__) == (loaded["suppression"], loaded["version"])
     assert 3 == len(sampled["samples"])
     for sample in sampled["samples"]:
         assert sample["end_to_end"] == pytest.approx(sum(sample[stage] for stage in STAGES[:3]))
-    assert counted["images_per_s"] > 0
+    assert [True, True] == [block["images_per_s"] > 0 for block in counted["blocks"]]
     assert [(2, 6, 9)] == [found.shape for found in np.load(tmp_path / "outputs.npz").values()]
-    assert remembered["peak_bytes"] > 2**20
     assert {} == compared
 
 
 def test_what_a_runtime_raises_is_answered_and_the_worker_goes_on(tmp_path):
-    failed, memory = serve(load_request(tmp_path / "missing.module"), {"do": "memory"})
+    torch.save(Head(), tmp_path / "model.module")
+    failed, loaded = serve(load_request(tmp_path / "missing.module"), load_request(tmp_path / "model.module"))
 
     assert "missing.module" in failed["error"]
-    assert memory["peak_bytes"]
+    assert "torchvision" == loaded["suppression"]
+
+
+def test_what_is_no_detector_has_no_boxes_and_may_have_other_channels(tmp_path):
+    torch.save(nn.Conv2d(5, 2, 1), tmp_path / "model.module")
+    _, sampled = serve(load_request(tmp_path / "model.module", classes=0, channels=5), {"do": "round", "samples": 1})
+
+    assert (0, 0, None) == tuple(sampled["samples"][0][name] for name in ("candidates", "boxes", "device"))
 
 
 def test_a_process_that_dies_is_told_with_its_candidate(tmp_path, monkeypatch):

@@ -34,6 +34,8 @@ class CoreMl(Runtime):
 class CoreMlSession:
     """A loaded ML package."""
 
+    device_ms: float | None = None
+
     def __init__(self, model: Any) -> None:
         self.model = model
         self.input = model.get_spec().description.input[0].name

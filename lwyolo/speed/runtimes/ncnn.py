@@ -46,6 +46,8 @@ class Ncnn(Runtime):
 class NcnnSession:
     """A loaded net."""
 
+    device_ms: float | None = None
+
     def __init__(self, ncnn: Any, net: Any) -> None:
         self.ncnn, self.net = ncnn, net
         self.input, self.outputs = net.input_names()[0], sorted(net.output_names())

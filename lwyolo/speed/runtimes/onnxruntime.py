@@ -46,6 +46,8 @@ class OnnxRuntime(Runtime):
 class OnnxSession:
     """A loaded ONNX file."""
 
+    device_ms: float | None = None
+
     def __init__(self, session: Any) -> None:
         self.session = session
         self.input = session.get_inputs()[0].name

@@ -19,6 +19,10 @@ class OpenVino(Runtime):
     format = "openvino"
     precisions = ("fp32", "int8")
 
+    def version(self) -> str:
+        """Return the version without the build that follows it."""
+        return super().version().split("-")[0]
+
     def load(self, artifact: Path, *, threads: int, precision: str = "fp32", device: str = "cpu") -> Session:
         """Load the folder of an intermediate representation."""
         openvino = import_module("openvino")
@@ -34,6 +38,8 @@ class OpenVino(Runtime):
 
 class OpenVinoSession:
     """A compiled model, with one request."""
+
+    device_ms: float | None = None
 
     def __init__(self, compiled: Any) -> None:
         self.compiled = compiled

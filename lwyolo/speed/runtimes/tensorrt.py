@@ -54,6 +54,8 @@ def plan(content: bytes) -> bytes:
 class TensorRtSession:
     """An engine whose inputs and outputs are torch tensors on the GPU."""
 
+    device_ms: float | None = None
+
     def __init__(self, tensorrt: Any, engine: Any, device: str) -> None:
         import torch
 
