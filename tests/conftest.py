@@ -18,6 +18,7 @@ os.environ.update(
     YOLO_AUTOINSTALL="false",
     YOLO_VERBOSE="false",
     LWYOLO_NO_ENTRY_POINTS="1",
+    LWYOLO_CONFIG_DIR=tempfile.mkdtemp(prefix="lwyolo-config-"),
     LWYOLO_PLUGIN_DIR=tempfile.mkdtemp(prefix="lwyolo-plugins-"),
     CUDA_VISIBLE_DEVICES="",
     OMP_NUM_THREADS="1",

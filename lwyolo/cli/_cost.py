@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from lwyolo import provenance
+from lwyolo.cli._estimate import Estimates, estimates_of
 from lwyolo.cli._parser import Parser
 from lwyolo.errors import UsageError
 from lwyolo.reports.cost import cost_table
+from lwyolo.reports.estimate import estimate_table
 from lwyolo.reports.layers import layer_table, lint_table, module_table, operator_table
 from lwyolo.reports.tables import Format, Table, render, wrap
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from lwyolo.engine.info import ModelCost
 
 FORMATS: dict[str, Format] = {"table": "text", "md": "markdown", "latex": "latex", "csv": "csv"}
+WITH_ESTIMATES = ("table", "md")
+"""What is pasted into a paper or read by a program holds none, so that it does not depend on the machine."""
 SUFFIXES = {".txt": "table", ".md": "md", ".tex": "latex", ".csv": "csv", ".json": "json", ".html": "html"}
 
 
@@ -36,6 +40,7 @@ class CostRequest:
         imgsz: One side for both, or height and width, in pixels; `None` is 640, or what an ONNX file says.
         graphs: `training`, `deployed`, or both; tables below the summary are of the last one.
         shown: Of `layers`, `modules`, `ops`, `lint` and `compare`.
+        estimate: Whether a latency is estimated; `None`: where this machine is calibrated.
     """
 
     models: Sequence[str]
@@ -46,6 +51,7 @@ class CostRequest:
     graphs: tuple[str, ...] = ("training", "deployed")
     strict: bool = False
     shown: frozenset[str] = frozenset()
+    estimate: bool | None = False
 
 
 def add_imgsz(parser: Parser) -> None:
@@ -95,16 +101,28 @@ def cost_report(request: CostRequest, fmt: str = "table") -> str:
             from lwyolo.reports.page import cost_page
 
             return cost_page([(one.name, cost) for one in found for cost in one.graphs])
+        estimates = estimates_of([(one.name, one.deployed) for one in found if one.deployed], request.estimate)
         if fmt == "json":
-            return json.dumps({"models": [_plain(one, request) for one in found]}, ensure_ascii=False, indent=1)
+            return _json(found, estimates, request)
         tables = [cost_table([record for one in found for record in one.records()])]
+        if estimates.rows and fmt in WITH_ESTIMATES:
+            tables.append(estimate_table(estimates.rows, estimates.cpu, estimates.dates))
         for source, one in zip(request.models, found, strict=True):
             tables += _tables(source, one, request)
     parts = [render(table, FORMATS[fmt]) for table in tables]
     if fmt == "table":
+        parts += [wrap(estimates.remark)] if estimates.remark else []
         parts += [wrap(note) for one in found for note in _differences(one)]
         parts.append(origin())
     return "\n\n".join(parts)
+
+
+def _json(found: Sequence[ModelCost], estimates: Estimates, request: CostRequest) -> str:
+    """Write all that is known; estimates stand apart, and only where there is something to say of them."""
+    content: dict[str, Any] = {"models": [_plain(one, request) for one in found]}
+    if estimates.rows or estimates.remark:
+        content["estimates"] = asdict(estimates)
+    return json.dumps(content, ensure_ascii=False, indent=1)
 
 
 def _tables(source: str, one: ModelCost, request: CostRequest) -> list[Table]:

@@ -51,6 +51,11 @@ def add_parser(subparsers: Any) -> None:
     )
     for name, what in SHOWN.items():
         parser.add_argument(f"--{name}", action="store_true", help=what)
+    parser.add_argument(
+        "--estimate",
+        action=argparse.BooleanOptionalAction,
+        help="estimated latency, below the costs (where lwyolo calibrate has measured this machine)",
+    )
     parser.add_argument("--strict", action="store_true", help="refuse a model with operators that have no formula")
     parser.add_argument("--format", choices=(*FORMATS, "json", "html"), help="how it is written (table)")
     parser.add_argument("--save", type=Path, metavar="FILE", help=f"write to a file: {' '.join(SUFFIXES)}")
@@ -71,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         graphs=GRAPHS[args.graph],
         strict=args.strict,
         shown=frozenset(name for name in SHOWN if getattr(args, name)),
+        estimate=args.estimate,
     )
     text = cost_report(request, fmt)
     if args.save is None:
