@@ -237,3 +237,9 @@ def machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "versions": {**provenance.versions(), **others},
     }
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `run` reads."""
+    parser.add_argument("--quick", action="store_true", help="one detector and the small nets only")
+    parser.add_argument("--pairs", type=int, default=5)

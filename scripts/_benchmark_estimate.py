@@ -100,9 +100,3 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--imgsz", type=int, default=640)
     parser.add_argument("--budget", type=float, default=240.0, help="seconds for all rounds")
-
-
-if __name__ == "__main__":
-    of_estimate = argparse.ArgumentParser(description="How well latency is estimated from costs.")
-    add_options(of_estimate)
-    raise SystemExit(run(of_estimate.parse_args()))

@@ -16,15 +16,23 @@ from lwyolo.cost.trace import Access, Step, Value
 
 def fused_bytes(steps: list[Step], values: list[Value], outputs: set[int]) -> list[int]:
     """Return the fused memory access of each step; a group's bytes stand at its first step. `outputs` are written."""
-    readers: dict[int, set[int]] = {}
-    for index, step in enumerate(steps):
-        for access in step.reads:
-            readers.setdefault(access.value, set()).add(index)
+    return bytes_of_groups(steps, values, outputs, fused_groups(steps, values, outputs))
+
+
+def fused_groups(steps: list[Step], values: list[Value], outputs: set[int]) -> list[int]:
+    """Return the group of each step, by the number of its first step."""
+    readers = _readers(steps)
     group = list(range(len(steps)))
     for index, step in enumerate(steps):
         if step.fusible:
             producer = _merge_target(step, values, readers, outputs)
             group[index] = index if producer is None else group[producer]
+    return group
+
+
+def bytes_of_groups(steps: list[Step], values: list[Value], outputs: set[int], group: list[int]) -> list[int]:
+    """Return what each group reads and writes, at its first step; what only it reads of its own is neither."""
+    readers = _readers(steps)
     members: dict[int, list[int]] = {}
     for index, root in enumerate(group):
         members.setdefault(root, []).append(index)
@@ -35,6 +43,14 @@ def fused_bytes(steps: list[Step], values: list[Value], outputs: set[int]) -> li
         vectors = sum(_vector_bytes(steps[i], steps, values, group, root) for i in indices)
         result[root] = distinct(reads, values) + sum(a.n_bytes for a in written) + vectors
     return result
+
+
+def _readers(steps: list[Step]) -> dict[int, set[int]]:
+    readers: dict[int, set[int]] = {}
+    for index, step in enumerate(steps):
+        for access in step.reads:
+            readers.setdefault(access.value, set()).add(index)
+    return readers
 
 
 def _merge_target(step: Step, values: list[Value], readers: dict[int, set[int]], outputs: set[int]) -> int | None:

@@ -35,6 +35,8 @@ class Disturbance:
         delay_ms: That threads of this process waited for a core, together; one that ended takes its count with it.
         others_busy: Share of all cores that other processes used over the last second of samples, steal included.
         minor_faults: Pages that the sample touched for the first time.
+        waited: Whether threads waited too long for a core; a sample may be disturbed without that, by work of others on
+            the other cores.
     """
 
     wall_ms: float
@@ -42,6 +44,7 @@ class Disturbance:
     others_busy: float | None
     minor_faults: int | None
     clean: bool | None
+    waited: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ class Watch:
         delay = waited_ms(before.delays, after.delays) if before.delays and after.delays else None
         self._extend(end, after)
         faults = None if after.faults is None or before.faults is None else after.faults - before.faults
-        return Disturbance(wall, delay, self._share(stolen_only=False), faults, self._is_clean(wall, delay))
+        waited = None if delay is None else delay >= DELAY_SHARE * wall * self.threads + DELAY_MS
+        return Disturbance(wall, delay, self._share(stolen_only=False), faults, self._is_clean(waited), waited)
 
     def _extend(self, end: float, after: _Reading) -> None:
         since, first = self._start, self._before
@@ -116,11 +120,11 @@ class Watch:
             used += max(sum(part.others_ms for part in self._window), 0.0)
         return used / (self.cores * sum(part.wall_ms for part in self._window))
 
-    def _is_clean(self, wall: float, delay: float | None) -> bool | None:
-        if delay is not None and delay >= DELAY_SHARE * wall * self.threads + DELAY_MS:
+    def _is_clean(self, waited: bool | None) -> bool | None:
+        if waited:
             return False
         taken = self._share(stolen_only=self.threads >= self.cores)
-        if delay is None or taken is None:
+        if waited is None or taken is None:
             return None
         runs = 1 + sum(part.after_pause for part in list(self._window)[1:])
         capacity = self.cores * sum(part.wall_ms for part in self._window)

@@ -79,9 +79,14 @@ def conditions(
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         platform=platform.platform(),
         python=platform.python_version(),
-        versions={name: found for name in PACKAGES if (found := _version(name))},
+        versions=versions(),
         variables={name: environment[name] for name in VARIABLES if name in environment},
     )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what may be measured, of those packages that are installed."""
+    return {name: found for name in PACKAGES if (found := _version(name))}
 
 
 def differences(a: Conditions, b: Conditions) -> tuple[list[str], list[str]]:

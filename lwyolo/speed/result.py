@@ -12,7 +12,7 @@ from lwyolo.errors import UsageError
 from lwyolo.record import write_text
 from lwyolo.speed.fairness import Conditions, differences, from_plain
 from lwyolo.speed.rounds import STAGES
-from lwyolo.speed.statistics import Ratio, Sample, Summary, Verdict, compare, summarise
+from lwyolo.speed.statistics import Ratio, Sample, Summary, compare, judged, summarise
 
 SCHEMA = 1
 
@@ -66,7 +66,7 @@ class Result:
 
     def of(self, stage: str) -> list[Sample]:
         """Return the samples of a stage."""
-        return [Sample(s["round"], s[stage], s["clean"]) for s in self.samples]
+        return [Sample(s["round"], s[stage], s["clean"], s.get("waited")) for s in self.samples]
 
     def summary(self, stage: str) -> Summary:
         """Sum up a stage."""
@@ -128,9 +128,7 @@ def apart(result: Result, base: Result, stage: str) -> Ratio:
     rounds = min(a.clean_rounds, b.clean_rounds)
     if not (a.median_ms and a.low_ms and a.high_ms and b.median_ms and b.low_ms and b.high_ms):
         return Ratio(None, None, None, rounds, "not enough clean rounds", "an interval is missing")
-    ratio, low, high = a.median_ms / b.median_ms, a.low_ms / b.high_ms, a.high_ms / b.low_ms
-    verdict: Verdict = "slower" if low > 1 else "faster" if high < 1 else "no difference shown"
-    return Ratio(ratio, low, high, rounds, verdict, f"ratio {ratio:.3f}, between {low:.3f} and {high:.3f}")
+    return judged(a.median_ms / b.median_ms, a.low_ms / b.high_ms, a.high_ms / b.low_ms, rounds)
 
 
 def save(results: Sequence[Result], file: Path) -> None:

@@ -116,7 +116,7 @@ class Samples:
 
     def of(self, stage: str) -> list[Sample]:
         """Return the samples of one stage."""
-        return [Sample(s["round"], s[stage], s["clean"]) for s in self.raw]
+        return [Sample(s["round"], s[stage], s["clean"], s.get("waited")) for s in self.raw]
 
     def summary(self, stage: str) -> Summary:
         """Sum up one stage."""

@@ -96,6 +96,7 @@ class Worker:
             "candidates": candidates,
             "boxes": boxes,
             "clean": disturbance.clean,
+            "waited": disturbance.waited,
             "delay_ms": disturbance.delay_ms,
             "others_busy": disturbance.others_busy,
             "minor_faults": disturbance.minor_faults,

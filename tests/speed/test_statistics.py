@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwyolo.speed.statistics import MIN_ROUNDS, Sample, compare, median_interval, summarise
+from lwyolo.speed.statistics import BETWEEN_PROCESSES, MIN_ROUNDS, Sample, compare, median_interval, summarise
 
 TIMES = st.lists(st.floats(0.1, 1e3), min_size=1, max_size=30)
 
@@ -41,19 +41,35 @@ def test_a_candidate_that_is_10_percent_dearer_is_called_slower():
     assert 1.1 == pytest.approx(np.median([ratio.ratio for ratio in found]), abs=0.005)
 
 
+def test_a_ratio_is_of_samples_that_did_not_wait_and_a_time_of_those_that_nothing_disturbed():
+    base = [*(Sample(r, 20.0, False, False) for r in range(12)), Sample(12, 10.0, True, False)]
+    other = [*(Sample(r, 30.0, False, False) for r in range(12)), *(Sample(r, 900.0, False, True) for r in range(12))]
+
+    assert (1.5, 12, "slower") == (
+        compare(other, base).ratio,
+        compare(other, base).rounds,
+        compare(other, base).verdict,
+    )
+    assert (10.0, 1) == (summarise(base).median_ms, summarise(base).clean)
+    assert summarise(other).median_ms is None
+
+
 def test_only_rounds_in_which_both_are_clean_are_compared():
     base = [*rounds([[10.0] * 2] * 8), Sample(8, 1.0, False), Sample(9, 10.0, True)]
     other = [*rounds([[11.0] * 2] * 8), Sample(8, 99.0, True), Sample(9, 99.0, False)]
     ratio = compare(other, base)
 
     assert (8, "slower") == (ratio.rounds, ratio.verdict)
-    assert 1.1 == pytest.approx(ratio.high)
+    assert 1.1 == pytest.approx(ratio.high / (1 + BETWEEN_PROCESSES))
 
 
-def test_an_interval_that_ends_at_1_shows_no_difference():
-    ratio = compare(rounds([[10.0] * 2] * 3 + [[11.0] * 2] * 3), rounds([[10.0] * 2] * 6))
+@pytest.mark.parametrize(
+    ("slower", "verdict"), [(1.0, "no difference shown"), (1.009, "no difference shown"), (1.011, "slower")]
+)
+def test_less_than_two_processes_of_one_model_differ_shows_no_difference(slower, verdict):
+    ratio = compare(rounds([[10.0 * slower] * 2] * 3 + [[11.0] * 2] * 3), rounds([[10.0] * 2] * 6))
 
-    assert (1.0, "no difference shown") == (ratio.low, ratio.verdict)
+    assert (slower / 1.01, verdict) == (pytest.approx(ratio.low), ratio.verdict)
 
 
 @given(st.lists(st.floats(0.5, 2), min_size=MIN_ROUNDS, max_size=25), st.floats(0.1, 100))

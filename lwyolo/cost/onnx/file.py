@@ -86,28 +86,33 @@ def onnx_cost(path: Path, imgsz: int | tuple[int, int] | None = None, *, batch: 
         CostError: onnx is not installed; the file is missing, damaged or of another size; a shape in it cannot be
             known; or, if `strict`, an operator has no formula.
     """
-    graph = read_graph(path, imgsz, batch)
-    trace = _Trace(graph)
-    for node in graph.nodes:
-        trace.visit(node)
-    root = trace.calls[graph.nodes[0]][0]
-    shapes = tuple(kind.shape for kind in graph.inputs.values())
-    outputs = {trace.held[name].value for name in graph.outputs if name in trace.held}
-    cost = build_cost(root, trace.params, trace.steps, trace.values, outputs, shapes, trace.dtype, fused=True)
+    trace = trace_file(path, imgsz, batch)
+    root = trace.calls[trace.graph.nodes[0]][0]
+    shapes = tuple(kind.shape for kind in trace.graph.inputs.values())
+    cost = build_cost(root, trace.params, trace.steps, trace.values, trace.outputs, shapes, trace.dtype, fused=True)
     if strict and cost.uncounted:
         missing = ", ".join(f"{name} ({calls} calls)" for name, calls in cost.uncounted.items())
         raise CostError(f"{path}: operators without a formula: {missing}. Give each one with @op_cost.")
     return cost
 
 
-class _Trace:
-    """The steps of a graph, and the calls that they belong to."""
+def trace_file(path: Path, imgsz: int | tuple[int, int] | None = None, batch: int = 1) -> FileTrace:
+    """Go through the graph of a file once; arguments and errors as `onnx_cost` has them."""
+    trace = FileTrace(read_graph(path, imgsz, batch))
+    for node in trace.graph.nodes:
+        trace.visit(node)
+    return trace
+
+
+class FileTrace:
+    """The steps of a graph, the node that each is of, and the calls that they belong to."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.calls = build_calls(graph)
         self.params: dict[Call, int] = {}
         self.steps: list[Step] = []
+        self.nodes: list[Node] = []
         self.values: list[Value] = []
         self.held: dict[str, Held] = {}
         self.groups = find_groups(graph)
@@ -118,6 +123,11 @@ class _Trace:
             self._hold(name, producer=-1)
         for name in graph.weights:
             self._hold(name, producer=-1, weight=True)
+
+    @property
+    def outputs(self) -> set[int]:
+        """Values that the graph returns."""
+        return {self.held[name].value for name in self.graph.outputs if name in self.held}
 
     @property
     def dtype(self) -> str:
@@ -196,6 +206,7 @@ class _Trace:
         self, node: Node, name: str, work: Work, reads: tuple[Access, ...], writes: tuple[Access, ...]
     ) -> None:
         call = self.calls[node][-1]
+        self.nodes.append(node)
         self.steps.append(Step(name, call, work, True, False, reads, (), writes, folds=False, biased=False))
 
     def _hold(self, name: str, producer: int, weight: bool = False, like: Sequence[Tensor] = ()) -> None:
