@@ -5,12 +5,14 @@ Columns instead of objects, so that a million boxes are a few arrays. Everything
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lwyolo.errors import DataError
 from lwyolo.record import ClassCount, SampleCount, SplitCount
 
 Box = tuple[float, float, float, float]
@@ -49,13 +51,15 @@ class InstanceTable:
         lines: [N] line of each instance in its source, 0 where the format has none.
         rows_written: Rows in all sources, before any rule is applied.
         problems: Images that are dropped.
+        sizes: [I, 2] width and height in pixels, as the image is loaded; 0 where it cannot be. `None`: not read.
+        remarks: What the reader reduced or left out, in words.
     """
 
     names: dict[int, str]
     samples: dict[str, tuple[int, ...]]
     splits: tuple[str, ...]
-    images: tuple[Path, ...]
-    sources: tuple[Path, ...]
+    images: Sequence[Path]
+    sources: Sequence[Path]
     image_split: NDArray[np.int64]
     image: NDArray[np.int64]
     cls: NDArray[np.int64]
@@ -63,6 +67,8 @@ class InstanceTable:
     lines: NDArray[np.int64]
     rows_written: int = 0
     problems: tuple[Problem, ...] = ()
+    sizes: NDArray[np.int64] | None = None
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cls)
@@ -71,6 +77,18 @@ class InstanceTable:
     def split(self) -> NDArray[np.int64]:
         """[N] index into `splits` of each instance."""
         return self.image_split[self.image]
+
+    def pixel_boxes(self) -> NDArray[np.float64]:
+        """Return [N, 4] left, top, right and bottom in pixels of the image as it is loaded.
+
+        Raises:
+            DataError: The sizes of the images were not read.
+        """
+        if self.sizes is None:
+            raise DataError("the sizes of the images were not read; boxes in pixels need them.")
+        scale = np.tile(self.sizes[self.image], 2)
+        half = self.boxes[:, 2:] / 2
+        return np.hstack([self.boxes[:, :2] - half, self.boxes[:, :2] + half]) * scale
 
 
 def class_counts(table: InstanceTable) -> tuple[ClassCount, ...]:
