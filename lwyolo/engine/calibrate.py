@@ -19,7 +19,7 @@ from lwyolo.engine.candidates import Ready, Setting, ready
 from lwyolo.errors import UsageError
 from lwyolo.record import now
 from lwyolo.speed.calibration import installed
-from lwyolo.speed.estimate import MIN_MODELS, Fit, Point, constants, leave_one_out, mean_and_worst
+from lwyolo.speed.estimate import MIN_MODELS, Fit, Point, constants, leave_one_out, mean_and_worst, memory_bytes
 from lwyolo.speed.result import Failure
 from lwyolo.speed.rounds import Samples, Stop, run_rounds
 from lwyolo.speed.runtime import runtimes
@@ -172,7 +172,7 @@ def _point(one: Ready, cost: Cost, samples: Samples, left_out: list[str]) -> Poi
         model=one.candidate.name,
         params=cost.params,
         macs=cost.macs,
-        fused_bytes=cost.memory_access_fused_bytes,
+        memory_bytes=memory_bytes(cost, runtimes()[one.candidate.runtime].merges_elementwise),
         ms=summary.median_ms,
         clean=summary.clean,
         samples=summary.samples,
@@ -182,7 +182,8 @@ def _point(one: Ready, cost: Cost, samples: Samples, left_out: list[str]) -> Poi
 def _fitted(one: Ready, points: Sequence[Point], costs: Sequence[Cost], left_out: Sequence[str]) -> Fit:
     a, b = constants(points)
     mean_error, worst_error = mean_and_worst(leave_one_out(points))
-    package = runtimes()[one.candidate.runtime].packages[0]
+    runtime = runtimes()[one.candidate.runtime]
+    package = runtime.packages[0]
     return Fit(
         date=now(),
         runtime=one.candidate.runtime,
@@ -195,6 +196,7 @@ def _fitted(one: Ready, points: Sequence[Point], costs: Sequence[Cost], left_out
         usable_cores=provenance.usable_cores(),
         quota=provenance.cpu_quota(),
         operators=tuple(sorted({op.name for cost in costs for op in cost.operators if op.macs})),
+        merged=runtime.merges_elementwise,
         a_s_per_mac=a,
         b_s_per_byte=b,
         points=tuple(points),

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from lwyolo.speed.estimate import Estimate, Fit
 
 MEANING = (
-    "Estimated: time = 2 · MACCs / FLOPS + fused memory access / bandwidth, with the two constants fitted on the other "
-    "models in the table (leave-one-out)."
+    "Estimated: time = 2 · MACCs / FLOPS + memory access / bandwidth, with the two constants fitted on the other models "
+    "in the table (leave-one-out). Memory access is counted as the runtime runs the model: fused where it merges "
+    "element-wise operators, eager where it does not."
 )
 NOT = (
     "An estimate is of the forward pass with decoding; preprocessing and suppression of boxes come on top. It knows "
@@ -35,7 +36,7 @@ def calibration_table(fit: Fit, cpu: str, errors: Sequence[float]) -> Table:
         (
             point.model,
             number(point.macs / 1e9, 3),
-            number(point.fused_bytes / MIB, 1),
+            number(point.memory_bytes / MIB, 1),
             number(point.ms, 2),
             f"{point.clean} of {point.samples}",
             number(point.ms * (1 + error), 2),
@@ -43,7 +44,7 @@ def calibration_table(fit: Fit, cpu: str, errors: Sequence[float]) -> Table:
         )
         for point, error in zip(fit.points, errors, strict=True)
     )
-    header = ("Model", "GMACCs", "MAC fused\n(MiB)", "Measured\n(ms)", "Clean", "Estimated\n(ms)", "Error")
+    header = ("Model", "GMACCs", f"MAC {'fused' if fit.merged else 'eager'}\n(MiB)", "Measured\n(ms)", "Clean", "Estimated\n(ms)", "Error")
     title = (
         f"Calibration of {fit.runtime} {fit.runtime_version or ''}".rstrip()
         + f": forward pass with decoding, {conditions(fit.imgsz, fit.batch, fit.precision)}, {_threads(fit.threads)}, "

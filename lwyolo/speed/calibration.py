@@ -99,7 +99,7 @@ def _check(fit: Fit, where: str) -> None:
     if len(fit.points) < MIN_MODELS:
         raise RecordError(f"{where}.points: found {len(fit.points)} models, expected {MIN_MODELS} or more.")
     for i, point in enumerate(fit.points):
-        for name in ("macs", "fused_bytes", "ms"):
+        for name in ("macs", "memory_bytes", "ms"):
             if not (math.isfinite(value := getattr(point, name)) and value > 0):
                 raise RecordError(f"{where}.points.{i}.{name}: found {value!r}, expected a positive number.")
 

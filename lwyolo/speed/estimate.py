@@ -35,7 +35,7 @@ class Point:
 
     Args:
         macs: Of the deployed graph, whose head is the one that ran.
-        fused_bytes: Its fused memory access.
+        memory_bytes: Its memory access, as the runtime runs it.
         ms: Median time of `forward`: the forward pass with decoding.
         clean: Samples that nothing disturbed, of `samples`.
     """
@@ -43,7 +43,7 @@ class Point:
     model: str
     params: int
     macs: int
-    fused_bytes: int
+    memory_bytes: int
     ms: float
     clean: int
     samples: int
@@ -59,7 +59,9 @@ class Fit:
         usable_cores: That the process might run on; with `quota`, the cores that the control group grants.
         operators: Contractions that the calibrated models are made of.
         a_s_per_mac: Seconds for a multiply-accumulate.
-        b_s_per_byte: Seconds for a byte of fused memory access.
+        b_s_per_byte: Seconds for a byte of memory access.
+        merged: Whether the runtime merges element-wise operators into those before them, so that memory access is that
+            of the fused count.
         left_out: Models that were not used, and why.
         mean_error: Of leaving one out, as a share of the measured time; `worst_error` is the largest.
     """
@@ -75,6 +77,7 @@ class Fit:
     usable_cores: int
     quota: float | None
     operators: tuple[str, ...]
+    merged: bool
     a_s_per_mac: float
     b_s_per_byte: float
     points: tuple[Point, ...]
@@ -145,14 +148,14 @@ def predictors(points: Sequence[Point], roofline_ms: Mapping[str, float] | None 
     """
     compared: dict[str, list[float]] = {
         "parameters": [p.params for p in points],
-        "fused memory access": [p.fused_bytes for p in points],
+        "memory access": [p.memory_bytes for p in points],
         "MACCs": [p.macs for p in points],
     }
     if roofline_ms is not None:
         compared["roofline"] = [roofline_ms[p.model] for p in points]
     seconds = _seconds(points)
     found = {name: errors_of(np.array(values, dtype=float)[:, None], seconds) for name, values in compared.items()}
-    return {**found, "a · MACCs + b · fused memory access": leave_one_out(points)}
+    return {**found, "a · MACCs + b · memory access": leave_one_out(points)}
 
 
 def mean_and_worst(errors: Sequence[float]) -> tuple[float, float]:
@@ -230,7 +233,7 @@ def estimate(fit: Fit, name: str, cost: Cost, installed: str | None, usable_core
         remarks.append(
             f"{fit.runtime} was calibrated with {fit.usable_cores} usable cores, and there are {usable_cores}"
         )
-    seconds = fit.a_s_per_mac * cost.macs + fit.b_s_per_byte * cost.memory_access_fused_bytes
+    seconds = fit.a_s_per_mac * cost.macs + fit.b_s_per_byte * memory_bytes(cost, fit.merged)
     return Estimate(
         model=name,
         runtime=fit.runtime,
@@ -243,11 +246,16 @@ def estimate(fit: Fit, name: str, cost: Cost, installed: str | None, usable_core
     )
 
 
+def memory_bytes(cost: Cost, merged: bool) -> int:
+    """Return the memory access of a model in a runtime that merges element-wise operators, or does not."""
+    return cost.memory_access_fused_bytes if merged else cost.memory_access_bytes
+
+
 def _extrapolated(fit: Fit, cost: Cost) -> str:
     """Say by what a model lies outside of those that were calibrated; empty where it does not."""
     values = {
         "MACCs": (cost.macs, [p.macs for p in fit.points]),
-        "fused memory access": (cost.memory_access_fused_bytes, [p.fused_bytes for p in fit.points]),
+        "memory access": (memory_bytes(cost, fit.merged), [p.memory_bytes for p in fit.points]),
     }
     below = [name for name, (value, known) in values.items() if value < min(known) / REACH]
     above = [name for name, (value, known) in values.items() if value > max(known) * REACH]
@@ -256,7 +264,7 @@ def _extrapolated(fit: Fit, cost: Cost) -> str:
 
 
 def _costs(points: Sequence[Point]) -> Array:
-    return np.array([(p.macs, p.fused_bytes) for p in points], dtype=float)
+    return np.array([(p.macs, p.memory_bytes) for p in points], dtype=float)
 
 
 def _seconds(points: Sequence[Point]) -> Array:

@@ -30,7 +30,7 @@ def fit(**changes) -> Fit:
     settings = {
         "date": "2026-11-24T15:00:00+00:00", "runtime": "onnxruntime", "package": "torch",
         "runtime_version": version("torch"), "threads": 1, "batch": 1, "precision": "fp32", "imgsz": (640, 640),
-        "usable_cores": provenance.usable_cores(), "quota": None, "operators": ("aten::convolution", "aten::bmm"), "a_s_per_mac": A,
+        "usable_cores": provenance.usable_cores(), "quota": None, "operators": ("aten::convolution", "aten::bmm"), "merged": True, "a_s_per_mac": A,
         "b_s_per_byte": B, "points": points, "left_out": (), "mean_error": 0.058, "worst_error": 0.135,
     }  # fmt: skip
     return Fit(**{**settings, **changes})

@@ -49,8 +49,8 @@ def test_each_model_is_measured_with_the_cost_of_its_deployed_graph(calibrated):
         point.model: (point.params, point.macs) for point in fit.points
     }
     # yolo26n ran with its head that needs no suppression: it also picks boxes, which the other head leaves to the caller
-    assert {name: cost.memory_access_fused_bytes for name, cost in deployed.items() if name != "yolo26n"} == {
-        point.model: point.fused_bytes for point in fit.points if point.model != "yolo26n"
+    assert {name: cost.memory_access_bytes for name, cost in deployed.items() if name != "yolo26n"} == {
+        point.model: point.memory_bytes for point in fit.points if point.model != "yolo26n"
     }
     assert all(0 < point.ms < 60_000 and point.samples >= 2 * MIN_ROUNDS for point in fit.points)
 

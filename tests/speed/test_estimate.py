@@ -46,8 +46,8 @@ yolov8s 173.7 14.30 468.8 157.0
 """Model, ms, GMACCs, fused MB, roofline ms: measured on another day by another program, on two threads of a Zen 3."""
 
 
-def point(macs: int, fused_bytes: int, ms: float, model: str = "m") -> Point:
-    return Point(model, 10**6, macs, fused_bytes, ms, clean=20, samples=20)
+def point(macs: int, memory_bytes: int, ms: float, model: str = "m") -> Point:
+    return Point(model, 10**6, macs, memory_bytes, ms, clean=20, samples=20)
 
 
 def published() -> tuple[list[Point], dict[str, float]]:
@@ -64,7 +64,7 @@ def fit(points: tuple[Point, ...] | None = None, **changes: object) -> Fit:
     made = Fit(
         date="2026-11-24T15:00:00+00:00", runtime="onnxruntime", package="onnxruntime", runtime_version="1.32.0",
         threads=1, batch=1, precision="fp32", imgsz=(64, 64), usable_cores=2, quota=None,
-        operators=("aten::convolution",), a_s_per_mac=1e-12, b_s_per_byte=1e-11, points=points, left_out=(),
+        operators=("aten::convolution",), merged=True, a_s_per_mac=1e-12, b_s_per_byte=1e-11, points=points, left_out=(),
         mean_error=0.05, worst_error=0.125,
     )  # fmt: skip
     return replace(made, **changes)
@@ -131,9 +131,9 @@ def test_each_model_is_estimated_by_the_others():
     expected = []
     for i, left in enumerate(points):
         others = points[:i] + points[i + 1 :]
-        shares = np.array([(p.macs / p.ms, p.fused_bytes / p.ms) for p in others])
+        shares = np.array([(p.macs / p.ms, p.memory_bytes / p.ms) for p in others])
         a, b = np.linalg.lstsq(shares, np.ones(len(others)), rcond=None)[0]
-        expected.append((a * left.macs + b * left.fused_bytes) / left.ms - 1)
+        expected.append((a * left.macs + b * left.memory_bytes) / left.ms - 1)
 
     assert expected == pytest.approx(leave_one_out(points))
 
@@ -148,9 +148,9 @@ def test_the_published_table_gives_the_published_errors():
     errors = {name: mean_and_worst(values) for name, values in predictors(points, roofline).items()}
     a, b = constants(points)
 
-    assert (0.058, 0.135) == tuple(round(x, 3) for x in errors["a · MACCs + b · fused memory access"])
+    assert (0.058, 0.135) == tuple(round(x, 3) for x in errors["a · MACCs + b · memory access"])
     assert (185, 18) == (round(2e-9 / a), round(1e-9 / b))
-    assert ["a · MACCs + b · fused memory access", "roofline", "MACCs", "fused memory access"] == sorted(
+    assert ["a · MACCs + b · memory access", "roofline", "MACCs", "memory access"] == sorted(
         set(errors) - {"parameters"}, key=lambda name: errors[name][0]
     )
 
@@ -160,7 +160,7 @@ def test_the_error_of_the_quick_set_promises_no_more_than_it_holds_for_the_other
     points, _ = published()
     quick, others = ([p for p in points if (p.model in chosen) == inside] for inside in (True, False))
     a, b = constants(quick)
-    mean, worst = mean_and_worst([1e3 * (a * p.macs + b * p.fused_bytes) / p.ms - 1 for p in others])
+    mean, worst = mean_and_worst([1e3 * (a * p.macs + b * p.memory_bytes) / p.ms - 1 for p in others])
 
     assert (6, 5) == (len(quick), len(others))
     assert mean <= mean_and_worst(leave_one_out(quick))[0]
@@ -198,7 +198,7 @@ def test_an_estimate_is_the_sum_of_both_parts(cost):
         (
             {"points": (point(200_000, 50_000, 1.0),) * 4},
             "1.32.0",
-            "extrapolated: MACCs and fused memory access far above those of the calibrated models",
+            "extrapolated: MACCs and memory access far above those of the calibrated models",
         ),
     ],
 )
@@ -210,6 +210,16 @@ def test_other_cores_than_those_calibrated_are_told(cost):
     expected = ("onnxruntime was calibrated with 2 usable cores, and there are 8",)
 
     assert expected == estimate(fit(), "conv", cost, "1.32.0", 8).remarks
+
+
+def test_memory_access_is_that_of_what_the_runtime_runs(cost):
+    merged, apart = (estimate(fit(merged=value), "conv", cost, "1.32.0", 2).ms for value in (True, False))
+    bytes_between = cost.memory_access_bytes - cost.memory_access_fused_bytes
+
+    assert 1e3 * fit().b_s_per_byte * bytes_between == pytest.approx(apart - merged)
+    assert 0 == bytes_between  # one convolution; a second operator would move more
+    silu = replace(cost, memory_access_bytes=cost.memory_access_bytes + 10**6)
+    assert merged + 0.01 == pytest.approx(estimate(fit(merged=False), "conv", silu, "1.32.0", 2).ms)
 
 
 def test_twice_the_largest_model_is_not_extrapolated(cost):
