@@ -17,9 +17,12 @@ def add_parser(subparsers: Any) -> None:
         "data",
         lambda args: print(args.parser.format_help(), end="") or 2,
         "count, check, split, convert and make data sets",
-        "lwyolo data stats my.yaml",
-        "lwyolo data convert voc_folder datasets/mine --from voc",
-        "lwyolo data demo datasets/demo --images 200 --seed 1",
+        "lwyolo data stats my.yaml --out report",
+        "lwyolo data check my.yaml",
+        "lwyolo data leaks my.yaml",
+        "lwyolo data split my.yaml --ratios 0.7 0.1 0.2 --out splits",
+        "lwyolo data convert voc_folder datasets/mine",
+        "lwyolo data diff v1/data.yaml v2/data.yaml",
     )
     commands = parser.add_subparsers(metavar="COMMAND", title="commands", parser_class=Parser)
     for info in pkgutil.iter_modules(_data.__path__):

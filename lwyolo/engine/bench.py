@@ -134,7 +134,7 @@ def _bench(plan: Plan, folder: Path, say: Say, on_round: Callable[[int, float], 
         rates = throughput(one, setting, plan.throughput, folder, failures, say)
         results[key] = replace(results[key], images_per_s=rates)
     comparisons = [against(results[key], results[base]) for key, base in bases.items()]
-    return Bench(tuple(results.values()), tuple(comparisons), tuple(failures))
+    return Bench(tuple(results.values()), tuple(comparisons), tuple(dict.fromkeys(failures)))
 
 
 def _setting(plan: Plan) -> Setting:

@@ -96,6 +96,7 @@ def calibrate(plan: Plan, tell: Tell = lambda *_: None) -> tuple[list[Fit], list
 
     Raises:
         UsageError: As `check`.
+        GraphError: A model cannot be built.
     """
     check(plan)
     fits: list[Fit] = []

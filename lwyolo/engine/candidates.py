@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from ultralytics.nn.modules import RTDETRDecoder
 
-from lwyolo.engine.deploy import Artifact, prepare, steady_image
+from lwyolo.engine.deploy import Artifact, load, prepare, steady_image
 from lwyolo.errors import LwyoloError, UsageError
 from lwyolo.speed.parity import agreement
 from lwyolo.speed.result import Failure
@@ -85,7 +85,12 @@ def ready(
         stack: Ends the processes.
         failures: Is added to.
         say: Told what is being done.
+
+    Raises:
+        LwyoloError: The model cannot be loaded, or is no detector.
     """
+    size = (setting.imgsz, setting.imgsz) if isinstance(setting.imgsz, int) else setting.imgsz
+    load(source, size, setting.scale)  # what is wrong with the model itself is said once, before anything is exported
     for runtime, precision in product(setting.runtimes, setting.precisions):
         where = folder / f"{runtime}-{precision}"
         try:

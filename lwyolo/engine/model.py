@@ -68,9 +68,15 @@ class YOLO(ultralytics.YOLO):
         yaml = load_model_yaml(cfg)
         task = task or head_task(yaml) or tasks.guess_model_task(yaml)
         if task is None:
+            last = yaml["head"][-1]
+            if last[2] == "RTDETRDecoder":
+                raise GraphError(
+                    f"{cfg}: the last row is {last}. RT-DETR has a class of its own, ultralytics.RTDETR; lwyolo info "
+                    "counts it, and models with YOLO's heads are built, trained and timed."
+                )
             raise GraphError(
-                f"{cfg}: the last row is {yaml['head'][-1]}, which is no head that Ultralytics knows. End the "
-                "model with Detect or a subclass of it, or give task=."
+                f"{cfg}: the last row is {last}, which is no head that Ultralytics knows. End the model with Detect "
+                "or a subclass of it, or give task=."
             )
         super()._new(cfg, task=task, **kwargs)
 
