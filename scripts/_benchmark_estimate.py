@@ -2,7 +2,8 @@
 
 `python scripts/benchmark.py estimate [--threads 2] [--budget 240]`. Beside the two constants of `lwyolo calibrate`
 stand parameters, memory access and MACCs alone, and a roofline from this machine's measured limits, each with one
-constant of its own. Fails where the mean error of the pair is above 6 % or the worst above 15 %.
+constant of its own. Fails where the mean error of the pair that `calibrate` chooses is above 6 % or the worst above
+15 %.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def run(args: argparse.Namespace) -> int:
     (fit,) = fits
     limits = measured_limits(args.threads)
     errors = predictors(fit.points, rooflines(args.imgsz, *limits))
-    pair = mean_and_worst(leave_one_out(fit.points))
-    print(f"\n{render(calibration_table(fit, provenance.cpu_name(), leave_one_out(fit.points)))}\n")
+    pair = mean_and_worst(leave_one_out(fit.points, fit.second))
+    print(f"\n{render(calibration_table(fit, provenance.cpu_name(), leave_one_out(fit.points, fit.second)))}\n")
     print(render(predictor_table(errors, *limits)))
     misses = [*fit.left_out]
     misses += [f"mean error {pair[0]:.1%} is above {MEAN_BAR:.0%}"] if pair[0] > MEAN_BAR else []

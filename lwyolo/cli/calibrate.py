@@ -125,7 +125,7 @@ def _text(found: Calibration, fits: list[Fit], failures: list[Failure], fmt: str
 
     if fmt == "json":
         return to_json(found, indent=1)
-    tables = [calibration_table(fit, found.cpu, leave_one_out(fit.points)) for fit in fits]
+    tables = [calibration_table(fit, found.cpu, leave_one_out(fit.points, fit.second)) for fit in fits]
     parts = [render(table, FORMATS[fmt]) for table in tables]
     parts += [wrap(NOT), f"Saved: {file}"] if fits else []
     parts += [wrap(f"Not calibrated: {one.runtime}, {one.name}: {one.reason}") for one in failures]

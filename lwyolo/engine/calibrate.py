@@ -19,7 +19,7 @@ from lwyolo.engine.candidates import Ready, Setting, ready
 from lwyolo.errors import UsageError
 from lwyolo.record import now
 from lwyolo.speed.calibration import installed
-from lwyolo.speed.estimate import MIN_MODELS, Fit, Point, constants, leave_one_out, mean_and_worst, memory_bytes
+from lwyolo.speed.estimate import MIN_MODELS, Fit, Point, best_second, constants, leave_one_out, mean_and_worst
 from lwyolo.speed.result import Failure
 from lwyolo.speed.rounds import Samples, Stop, run_rounds
 from lwyolo.speed.runtime import runtimes
@@ -173,7 +173,8 @@ def _point(one: Ready, cost: Cost, samples: Samples, left_out: list[str]) -> Poi
         model=one.candidate.name,
         params=cost.params,
         macs=cost.macs,
-        memory_bytes=memory_bytes(cost, runtimes()[one.candidate.runtime].merges_elementwise),
+        memory_bytes=cost.memory_access_fused_bytes,
+        elementwise_flops=cost.flops - 2 * cost.macs,
         ms=summary.median_ms,
         clean=summary.clean,
         samples=summary.samples,
@@ -181,10 +182,10 @@ def _point(one: Ready, cost: Cost, samples: Samples, left_out: list[str]) -> Poi
 
 
 def _fitted(one: Ready, points: Sequence[Point], costs: Sequence[Cost], left_out: Sequence[str]) -> Fit:
-    a, b = constants(points)
-    mean_error, worst_error = mean_and_worst(leave_one_out(points))
-    runtime = runtimes()[one.candidate.runtime]
-    package = runtime.packages[0]
+    second = best_second(points)
+    a, b = constants(points, second)
+    mean_error, worst_error = mean_and_worst(leave_one_out(points, second))
+    package = runtimes()[one.candidate.runtime].packages[0]
     return Fit(
         date=now(),
         runtime=one.candidate.runtime,
@@ -197,9 +198,9 @@ def _fitted(one: Ready, points: Sequence[Point], costs: Sequence[Cost], left_out
         usable_cores=provenance.usable_cores(),
         quota=provenance.cpu_quota(),
         operators=tuple(sorted({op.name for cost in costs for op in cost.operators if op.macs})),
-        merged=runtime.merges_elementwise,
+        second=second,
         a_s_per_mac=a,
-        b_s_per_byte=b,
+        b_s=b,
         points=tuple(points),
         left_out=tuple(left_out),
         mean_error=mean_error,

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from lwyolo.speed.estimate import Estimate, Fit
 
 MEANING = (
-    "Estimated: time = 2 · MACCs / FLOPS + memory access / bandwidth, with the two constants fitted on the other models "
-    "in the table (leave-one-out). Memory access is counted as the runtime runs the model: fused where it merges "
-    "element-wise operators, eager where it does not."
+    "Estimated: time = 2 · MACCs / FLOPS + {second} / its rate, with the two constants fitted on the other models in "
+    "the table (leave-one-out). Of memory access and element-wise work, the second cost is the one that leaves the "
+    "smaller mean error."
 )
 NOT = (
     "An estimate is of the forward pass with decoding; preprocessing and suppression of boxes come on top. It knows "
@@ -37,6 +37,7 @@ def calibration_table(fit: Fit, cpu: str, errors: Sequence[float]) -> Table:
             point.model,
             number(point.macs / 1e9, 3),
             number(point.memory_bytes / MIB, 1),
+            number(point.elementwise_flops / 1e9, 3),
             number(point.ms, 2),
             f"{point.clean} of {point.samples}",
             number(point.ms * (1 + error), 2),
@@ -44,19 +45,21 @@ def calibration_table(fit: Fit, cpu: str, errors: Sequence[float]) -> Table:
         )
         for point, error in zip(fit.points, errors, strict=True)
     )
-    header = ("Model", "GMACCs", f"MAC {'fused' if fit.merged else 'eager'}\n(MiB)", "Measured\n(ms)", "Clean", "Estimated\n(ms)", "Error")
+    costs = ("GMACCs", "MAC fused\n(MiB)", "Element-wise\n(GFLOPs)")
+    header = ("Model", *costs, "Measured\n(ms)", "Clean", "Estimated\n(ms)", "Error")
     title = (
         f"Calibration of {fit.runtime} {fit.runtime_version or ''}".rstrip()
         + f": forward pass with decoding, {conditions(fit.imgsz, fit.batch, fit.precision)}, {_threads(fit.threads)}, "
         f"{cpu}"
     )
     left_out = [f"Left out: {reason}." for reason in fit.left_out]
-    return Table(header, rows, title=title, notes=(_constants(fit), MEANING, *left_out))
+    return Table(header, rows, title=title, notes=(_constants(fit), MEANING.format(second=fit.second), *left_out))
 
 
 def _constants(fit: Fit) -> str:
+    unit = "GB/s" if fit.second == "memory access" else "GFLOPS of element-wise work"
     return (
-        f"All models together: {_rate(fit.gflops_per_s, 'GFLOPS')} and {_rate(fit.gb_per_s, 'GB/s')}. "
+        f"All models together: {_rate(fit.gflops_per_s, 'GFLOPS')} and {_rate(fit.g_per_s, unit)}. "
         f"Error of an estimate: {_percent(fit.mean_error)} in the mean, {_percent(fit.worst_error)} at worst, of "
         f"{len(fit.points)} models."
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from lwyolo.errors import RecordError
 from lwyolo.record import write_text
 from lwyolo.record.store import build
-from lwyolo.speed.estimate import MIN_MODELS, Fit
+from lwyolo.speed.estimate import MIN_MODELS, SECONDS, Fit
 
 SCHEMA = 1
 FOLDER_VARIABLE = "LWYOLO_CONFIG_DIR"
@@ -91,11 +91,13 @@ def from_json(text: str, file: str = "calibration.json") -> Calibration:
 
 def _check(fit: Fit, where: str) -> None:
     """Refuse figures that no calibration gives."""
-    for name in ("a_s_per_mac", "b_s_per_byte", "mean_error", "worst_error"):
+    for name in ("a_s_per_mac", "b_s", "mean_error", "worst_error"):
         if not (math.isfinite(value := getattr(fit, name)) and value >= 0):
             raise RecordError(f"{where}.{name}: found {value!r}, expected a number of 0 or more.")
-    if not fit.a_s_per_mac + fit.b_s_per_byte:
-        raise RecordError(f"{where}: a_s_per_mac and b_s_per_byte are both 0.")
+    if not fit.a_s_per_mac + fit.b_s:
+        raise RecordError(f"{where}: a_s_per_mac and b_s are both 0.")
+    if fit.second not in SECONDS:
+        raise RecordError(f"{where}.second: found {fit.second!r}, expected {' or '.join(SECONDS)}.")
     if len(fit.points) < MIN_MODELS:
         raise RecordError(f"{where}.points: found {len(fit.points)} models, expected {MIN_MODELS} or more.")
     for i, point in enumerate(fit.points):

@@ -1,4 +1,7 @@
-"""An estimate of latency from what a model costs on paper: a · MACCs + b · bytes, both constants fitted on a machine.
+"""An estimate of latency from what a model costs on paper: a · MACCs + b · a second cost, fitted on a machine.
+
+The second cost is fused memory access, or element-wise work, whichever leaves the smaller error in a runtime on this
+machine: activations are bound by memory on one and by their exponentials on another.
 
 The error of an estimate is that of leaving one out: each calibrated model is estimated by constants that were fitted on
 the others. Errors are shares of the measured time, and so is what the fit minimises: a slow model weighs no more than a
@@ -9,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+Second = Literal["memory access", "element-wise work"]
+SECONDS: dict[Second, str] = {"memory access": "memory_bytes", "element-wise work": "elementwise_flops"}
+"""Second costs, and what a point calls them."""
 MIN_MODELS = 4
 """With fewer, leaving one out leaves hardly more models than constants."""
 REACH = 2.0
@@ -35,7 +41,8 @@ class Point:
 
     Args:
         macs: Of the deployed graph, whose head is the one that ran.
-        memory_bytes: Its memory access, as the runtime runs it.
+        memory_bytes: Its fused memory access.
+        elementwise_flops: Its element-wise work.
         ms: Median time of `forward`: the forward pass with decoding.
         clean: Samples that nothing disturbed, of `samples`.
     """
@@ -44,6 +51,7 @@ class Point:
     params: int
     macs: int
     memory_bytes: int
+    elementwise_flops: int
     ms: float
     clean: int
     samples: int
@@ -59,9 +67,8 @@ class Fit:
         usable_cores: That the process might run on; with `quota`, the cores that the control group grants.
         operators: Contractions that the calibrated models are made of.
         a_s_per_mac: Seconds for a multiply-accumulate.
-        b_s_per_byte: Seconds for a byte of memory access.
-        merged: Whether the runtime merges element-wise operators into those before them, so that memory access is that
-            of the fused count.
+        second: Which cost `b` multiplies.
+        b_s: Seconds for a byte of memory access, or for a FLOP of element-wise work.
         left_out: Models that were not used, and why.
         mean_error: Of leaving one out, as a share of the measured time; `worst_error` is the largest.
     """
@@ -77,9 +84,9 @@ class Fit:
     usable_cores: int
     quota: float | None
     operators: tuple[str, ...]
-    merged: bool
+    second: Second
     a_s_per_mac: float
-    b_s_per_byte: float
+    b_s: float
     points: tuple[Point, ...]
     left_out: tuple[str, ...]
     mean_error: float
@@ -96,9 +103,9 @@ class Fit:
         return 2e-9 / self.a_s_per_mac if self.a_s_per_mac else None
 
     @property
-    def gb_per_s(self) -> float | None:
-        """Bandwidth that `b` stands for, `None` where it is 0."""
-        return 1e-9 / self.b_s_per_byte if self.b_s_per_byte else None
+    def g_per_s(self) -> float | None:
+        """Rate that `b` stands for, in GB/s or in GFLOPS of element-wise work; `None` where it is 0."""
+        return 1e-9 / self.b_s if self.b_s else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,22 +128,27 @@ class Estimate:
     remarks: tuple[str, ...]
 
 
-def constants(points: Sequence[Point]) -> tuple[float, float]:
-    """Return seconds for a multiply-accumulate and for a byte, neither negative.
+def constants(points: Sequence[Point], second: Second = "memory access") -> tuple[float, float]:
+    """Return seconds for a multiply-accumulate and for a unit of the second cost, neither negative.
 
     Example:
-        >>> points = [Point("a", 0, 2 * 10**9, 10**8, 22.0, 5, 5), Point("b", 0, 10**9, 3 * 10**8, 16.0, 5, 5)]
+        >>> points = [Point("a", 0, 2 * 10**9, 10**8, 0, 22.0, 5, 5), Point("b", 0, 10**9, 3 * 10**8, 0, 16.0, 5, 5)]
         >>> a, b = constants(points)
         >>> round(a * 1e12, 3), round(b * 1e12, 3)
         (10.0, 20.0)
     """
-    a, b = nearest_to_one(_costs(points) / _seconds(points)[:, None])
+    a, b = nearest_to_one(_costs(points, second) / _seconds(points)[:, None])
     return float(a), float(b)
 
 
-def leave_one_out(points: Sequence[Point]) -> list[float]:
+def leave_one_out(points: Sequence[Point], second: Second = "memory access") -> list[float]:
     """Return the error of each model's estimate by constants of the others: estimate over measurement, less 1."""
-    return errors_of(_costs(points), _seconds(points))
+    return errors_of(_costs(points, second), _seconds(points))
+
+
+def best_second(points: Sequence[Point]) -> Second:
+    """Return the second cost with which the mean error of leaving one out is smaller."""
+    return min(SECONDS, key=lambda second: mean_and_worst(leave_one_out(points, second))[0])
 
 
 def predictors(points: Sequence[Point], roofline_ms: Mapping[str, float] | None = None) -> dict[str, list[float]]:
@@ -148,14 +160,14 @@ def predictors(points: Sequence[Point], roofline_ms: Mapping[str, float] | None 
     """
     compared: dict[str, list[float]] = {
         "parameters": [p.params for p in points],
-        "memory access": [p.memory_bytes for p in points],
+        "fused memory access": [p.memory_bytes for p in points],
         "MACCs": [p.macs for p in points],
     }
     if roofline_ms is not None:
         compared["roofline"] = [roofline_ms[p.model] for p in points]
     seconds = _seconds(points)
     found = {name: errors_of(np.array(values, dtype=float)[:, None], seconds) for name, values in compared.items()}
-    return {**found, "a · MACCs + b · memory access": leave_one_out(points)}
+    return {**found, **{f"a · MACCs + b · {second}": leave_one_out(points, second) for second in SECONDS}}
 
 
 def mean_and_worst(errors: Sequence[float]) -> tuple[float, float]:
@@ -233,7 +245,7 @@ def estimate(fit: Fit, name: str, cost: Cost, installed: str | None, usable_core
         remarks.append(
             f"{fit.runtime} was calibrated with {fit.usable_cores} usable cores, and there are {usable_cores}"
         )
-    seconds = fit.a_s_per_mac * cost.macs + fit.b_s_per_byte * memory_bytes(cost, fit.merged)
+    seconds = fit.a_s_per_mac * cost.macs + fit.b_s * second_cost(cost, fit.second)
     return Estimate(
         model=name,
         runtime=fit.runtime,
@@ -246,16 +258,16 @@ def estimate(fit: Fit, name: str, cost: Cost, installed: str | None, usable_core
     )
 
 
-def memory_bytes(cost: Cost, merged: bool) -> int:
-    """Return the memory access of a model in a runtime that merges element-wise operators, or does not."""
-    return cost.memory_access_fused_bytes if merged else cost.memory_access_bytes
+def second_cost(cost: Cost, second: Second) -> int:
+    """Return fused memory access in bytes, or element-wise work in FLOPs."""
+    return cost.memory_access_fused_bytes if second == "memory access" else cost.flops - 2 * cost.macs
 
 
 def _extrapolated(fit: Fit, cost: Cost) -> str:
     """Say by what a model lies outside of those that were calibrated; empty where it does not."""
     values = {
         "MACCs": (cost.macs, [p.macs for p in fit.points]),
-        "memory access": (memory_bytes(cost, fit.merged), [p.memory_bytes for p in fit.points]),
+        fit.second: (second_cost(cost, fit.second), [getattr(p, SECONDS[fit.second]) for p in fit.points]),
     }
     below = [name for name, (value, known) in values.items() if value < min(known) / REACH]
     above = [name for name, (value, known) in values.items() if value > max(known) * REACH]
@@ -263,8 +275,8 @@ def _extrapolated(fit: Fit, cost: Cost) -> str:
     return f"extrapolated: {', '.join(parts)} those of the calibrated models" if parts else ""
 
 
-def _costs(points: Sequence[Point]) -> Array:
-    return np.array([(p.macs, p.memory_bytes) for p in points], dtype=float)
+def _costs(points: Sequence[Point], second: Second) -> Array:
+    return np.array([(p.macs, getattr(p, SECONDS[second])) for p in points], dtype=float)
 
 
 def _seconds(points: Sequence[Point]) -> Array:

@@ -57,9 +57,6 @@ class Runtime(ABC):
     holds_batch: ClassVar[bool] = True
     """Whether an artifact takes several images at once; without, they run one after another."""
 
-    merges_elementwise: ClassVar[bool] = True
-    """Whether it computes an activation within the operator before, without writing to memory in between."""
-
     def version(self) -> str:
         """Return the version of the runtime's package."""
         return str(import_module(self.packages[0]).__version__)

@@ -23,15 +23,22 @@ A, B = 1e-11, 1e-10
 def fit(**changes) -> Fit:
     points = tuple(
         Point(
-            f"model{i}", 10**6, g * 10**9, 10**8 * (i % 2 + 1), 1e3 * (A * g * 10**9 + B * 10**8 * (i % 2 + 1)), 20, 22
+            f"model{i}",
+            10**6,
+            g * 10**9,
+            10**8 * (i % 2 + 1),
+            10**8,
+            1e3 * (A * g * 10**9 + B * 10**8 * (i % 2 + 1)),
+            20,
+            22,
         )
         for i, g in enumerate(GMACS)
     )
     settings = {
         "date": "2026-11-24T15:00:00+00:00", "runtime": "onnxruntime", "package": "torch",
         "runtime_version": version("torch"), "threads": 1, "batch": 1, "precision": "fp32", "imgsz": (640, 640),
-        "usable_cores": provenance.usable_cores(), "quota": None, "operators": ("aten::convolution", "aten::bmm"), "merged": True, "a_s_per_mac": A,
-        "b_s_per_byte": B, "points": points, "left_out": (), "mean_error": 0.058, "worst_error": 0.135,
+        "usable_cores": provenance.usable_cores(), "quota": None, "operators": ("aten::convolution", "aten::bmm"), "second": "memory access", "a_s_per_mac": A,
+        "b_s": B, "points": points, "left_out": (), "mean_error": 0.058, "worst_error": 0.135,
     }  # fmt: skip
     return Fit(**{**settings, **changes})
 
@@ -74,7 +81,7 @@ def test_what_was_measured_is_printed_and_kept(capsys, settings_folder, measured
     assert "An estimate is of the forward pass with decoding" in flat
     # 4 GMACCs and 100 MB (95.4 MiB) take 40 + 10 ms, which the others say too, being without noise
     (row,) = [line.split() for line in lines if line.startswith("model2 ")]
-    assert ["model2", "4.000", "95.4", "50.00", "20", "of", "22", "50.00"] == row[:8]
+    assert ["model2", "4.000", "95.4", "0.100", "50.00", "20", "of", "22", "50.00"] == row[:9]
     assert max(map(len, lines[:-1])) <= WIDTH
 
 

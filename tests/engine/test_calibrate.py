@@ -10,7 +10,7 @@ from lwyolo.engine import calibrate as module
 from lwyolo.engine.calibrate import FULL, QUICK, Plan, calibrate, check, usual_runtimes
 from lwyolo.engine.info import cost_of
 from lwyolo.errors import GraphError, UsageError
-from lwyolo.speed.estimate import constants, leave_one_out, mean_and_worst
+from lwyolo.speed.estimate import best_second, constants, leave_one_out, mean_and_worst
 from lwyolo.speed.rounds import Stop, run_rounds
 from lwyolo.speed.runtime import runtimes
 from lwyolo.speed.statistics import MIN_ROUNDS
@@ -49,17 +49,19 @@ def test_each_model_is_measured_with_the_cost_of_its_deployed_graph(calibrated):
         point.model: (point.params, point.macs) for point in fit.points
     }
     # yolo26n ran with its head that needs no suppression: it also picks boxes, which the other head leaves to the caller
-    assert {name: cost.memory_access_bytes for name, cost in deployed.items() if name != "yolo26n"} == {
+    assert {name: cost.memory_access_fused_bytes for name, cost in deployed.items() if name != "yolo26n"} == {
         point.model: point.memory_bytes for point in fit.points if point.model != "yolo26n"
     }
+    assert all(point.elementwise_flops > 0 for point in fit.points)
     assert all(0 < point.ms < 60_000 and point.samples >= 2 * MIN_ROUNDS for point in fit.points)
 
 
 def test_the_fit_is_that_of_its_points(calibrated):
     _, fit, _ = calibrated
 
-    assert constants(fit.points) == (fit.a_s_per_mac, fit.b_s_per_byte)
-    assert mean_and_worst(leave_one_out(fit.points)) == (fit.mean_error, fit.worst_error)
+    assert constants(fit.points, fit.second) == (fit.a_s_per_mac, fit.b_s)
+    assert mean_and_worst(leave_one_out(fit.points, fit.second)) == (fit.mean_error, fit.worst_error)
+    assert best_second(fit.points) == fit.second
 
 
 def test_conditions_are_kept(calibrated):

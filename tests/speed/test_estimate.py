@@ -21,6 +21,7 @@ from lwyolo.speed.calibration import Calibration, default_file, from_json, insta
 from lwyolo.speed.estimate import (
     Fit,
     Point,
+    best_second,
     constants,
     errors_of,
     estimate,
@@ -46,8 +47,8 @@ yolov8s 173.7 14.30 468.8 157.0
 """Model, ms, GMACCs, fused MB, roofline ms: measured on another day by another program, on two threads of a Zen 3."""
 
 
-def point(macs: int, memory_bytes: int, ms: float, model: str = "m") -> Point:
-    return Point(model, 10**6, macs, memory_bytes, ms, clean=20, samples=20)
+def point(macs: int, memory_bytes: int, ms: float, model: str = "m", elementwise: int = 10**7) -> Point:
+    return Point(model, 10**6, macs, memory_bytes, elementwise, ms, clean=20, samples=20)
 
 
 def published() -> tuple[list[Point], dict[str, float]]:
@@ -64,7 +65,7 @@ def fit(points: tuple[Point, ...] | None = None, **changes: object) -> Fit:
     made = Fit(
         date="2026-11-24T15:00:00+00:00", runtime="onnxruntime", package="onnxruntime", runtime_version="1.32.0",
         threads=1, batch=1, precision="fp32", imgsz=(64, 64), usable_cores=2, quota=None,
-        operators=("aten::convolution",), merged=True, a_s_per_mac=1e-12, b_s_per_byte=1e-11, points=points, left_out=(),
+        operators=("aten::convolution",), second="memory access", a_s_per_mac=1e-12, b_s=1e-11, points=points, left_out=(),
         mean_error=0.05, worst_error=0.125,
     )  # fmt: skip
     return replace(made, **changes)
@@ -150,8 +151,9 @@ def test_the_published_table_gives_the_published_errors():
 
     assert (0.058, 0.135) == tuple(round(x, 3) for x in errors["a · MACCs + b · memory access"])
     assert (185, 18) == (round(2e-9 / a), round(1e-9 / b))
-    assert ["a · MACCs + b · memory access", "roofline", "MACCs", "memory access"] == sorted(
-        set(errors) - {"parameters"}, key=lambda name: errors[name][0]
+    told = {"a · MACCs + b · memory access", "roofline", "MACCs", "fused memory access"}  # it has no element-wise work
+    assert ["a · MACCs + b · memory access", "roofline", "MACCs", "fused memory access"] == sorted(
+        told, key=lambda name: errors[name][0]
     )
 
 
@@ -168,8 +170,8 @@ def test_the_error_of_the_quick_set_promises_no_more_than_it_holds_for_the_other
 
 
 def test_a_fit_tells_its_constants_as_rates():
-    assert (2000.0, 100.0) == (pytest.approx(fit().gflops_per_s), pytest.approx(fit().gb_per_s))
-    assert (None, None) == (fit(a_s_per_mac=0.0).gflops_per_s, fit(b_s_per_byte=0.0).gb_per_s)
+    assert (2000.0, 100.0) == (pytest.approx(fit().gflops_per_s), pytest.approx(fit().g_per_s))
+    assert (None, None) == (fit(a_s_per_mac=0.0).gflops_per_s, fit(b_s=0.0).g_per_s)
 
 
 def test_an_estimate_is_the_sum_of_both_parts(cost):
@@ -212,14 +214,24 @@ def test_other_cores_than_those_calibrated_are_told(cost):
     assert expected == estimate(fit(), "conv", cost, "1.32.0", 8).remarks
 
 
-def test_memory_access_is_that_of_what_the_runtime_runs(cost):
-    merged, apart = (estimate(fit(merged=value), "conv", cost, "1.32.0", 2).ms for value in (True, False))
-    bytes_between = cost.memory_access_bytes - cost.memory_access_fused_bytes
+def test_the_second_cost_is_the_one_that_leaves_the_smaller_error():
+    costs = [(10**9, 10**8, 3 * 10**7), (2 * 10**9, 3 * 10**8, 10**7), (3 * 10**9, 10**8, 9 * 10**7)]
+    costs += [(4 * 10**9, 5 * 10**8, 2 * 10**7), (5 * 10**9, 2 * 10**8, 6 * 10**7)]
+    of_memory = [point(m, b, 1e3 * (5e-12 * m + 5e-11 * b), elementwise=e) for m, b, e in costs]
+    of_work = [point(m, b, 1e3 * (5e-12 * m + 5e-10 * e), elementwise=e) for m, b, e in costs]
 
-    assert 1e3 * fit().b_s_per_byte * bytes_between == pytest.approx(apart - merged)
-    assert 0 == bytes_between  # one convolution; a second operator would move more
-    silu = replace(cost, memory_access_bytes=cost.memory_access_bytes + 10**6)
-    assert merged + 0.01 == pytest.approx(estimate(fit(merged=False), "conv", silu, "1.32.0", 2).ms)
+    assert ("memory access", "element-wise work") == (best_second(of_memory), best_second(of_work))
+    assert (5e-12, 5e-10) == pytest.approx(constants(of_work, "element-wise work"))
+
+
+def test_an_estimate_takes_the_second_cost_of_its_fit(cost):
+    silu = replace(cost, flops=cost.flops + 10**6)
+    work = fit(second="element-wise work")
+
+    assert estimate(fit(), "conv", cost, "1.32.0", 2).ms == estimate(fit(), "conv", silu, "1.32.0", 2).ms
+    assert 0.01 == pytest.approx(
+        estimate(work, "conv", silu, "1.32.0", 2).ms - estimate(work, "conv", cost, "1.32.0", 2).ms
+    )
 
 
 def test_twice_the_largest_model_is_not_extrapolated(cost):
@@ -278,8 +290,8 @@ def broken(**changes: object) -> str:
         (broken(fits__0__a_s_per_mac=-1.0), "f.json: fits.0.a_s_per_mac: found -1.0, expected a number of 0 or more."),
         (broken(fits__0__worst_error=None), "f.json: fits.0.worst_error: found nan, expected a number of 0 or more."),
         (
-            broken(fits__0__a_s_per_mac=0, fits__0__b_s_per_byte=0),
-            "f.json: fits.0: a_s_per_mac and b_s_per_byte are both 0.",
+            broken(fits__0__a_s_per_mac=0, fits__0__b_s=0),
+            "f.json: fits.0: a_s_per_mac and b_s are both 0.",
         ),
         (broken(fits__0__points=[]), "f.json: fits.0.points: found 0 models, expected 4 or more."),
         (broken(fits__0__points__2__ms=0.0), "f.json: fits.0.points.2.ms: found 0.0, expected a positive number."),

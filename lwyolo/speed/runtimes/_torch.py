@@ -66,7 +66,6 @@ class TorchRuntime(Runtime):
     packages = ("torch",)
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16")
     devices = ("cpu", "cuda")
-    merges_elementwise = False
 
     def prepare(self, threads: int, precision: str, device: str) -> tuple[torch.device, torch.dtype]:
         """Set the number of threads, and return device and type.

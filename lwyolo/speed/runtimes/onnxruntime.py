@@ -13,8 +13,7 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 class OnnxRuntime(Runtime):
     """ONNX Runtime with all its graph optimisations.
 
-    Its idle threads do not spin: spinning ones would take time from whatever runs next. On a CPU its optimised graph
-    keeps SiLU as a kernel of its own after each convolution (`QuickGelu`).
+    Its idle threads do not spin: spinning ones would take time from whatever runs next.
     """
 
     name = "onnxruntime"
@@ -23,7 +22,6 @@ class OnnxRuntime(Runtime):
     format = "onnx"
     precisions = ("fp32", "int8")
     devices = ("cpu", "cuda")
-    merges_elementwise = False
 
     def load(self, artifact: Path, *, threads: int, precision: str = "fp32", device: str = "cpu") -> Session:
         """Load an ONNX file."""

@@ -14,7 +14,6 @@ class TorchCompile(TorchRuntime):
     """`torch.compile`. Its first call compiles, which takes a minute or two where nothing is cached."""
 
     name = "torch-compile"
-    merges_elementwise = True
     format = "module"
 
     def unsuitable(self) -> str | None:
