@@ -16,6 +16,7 @@ BENCHMARKS = {
     "speed": "whether models are told apart on a busy machine, and a model from itself is not",
     "agreement": "whether our medians are those of the runtimes' own tools",
     "estimate": "how well latency is estimated from costs",
+    "data": "how fast a data set is read, beside cat and Ultralytics' own scan",
     "roofline": "whether groups of operators keep to their bounds and add up to the whole",
 }
 

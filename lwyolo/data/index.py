@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import glob
+import heapq
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lwyolo.data.instances import SPLITS, one_sample_a_class
+from lwyolo.data.classes import read_names, read_samples
+from lwyolo.data.files import Files
+from lwyolo.data.instances import SPLITS
 from lwyolo.errors import DataError, did_you_mean
 
 IMAGE_SUFFIXES = frozenset(
     ("avif", "bmp", "dng", "heic", "heif", "jp2", "jpeg", "jpg", "mpo", "png", "tif", "tiff", "webp")
 )
+SUFFIXES = frozenset(suffix.encode() for suffix in IMAGE_SUFFIXES)
+SEPARATOR = os.sep.encode()
+IMAGES, LABELS = (f"{os.sep}{name}{os.sep}".encode() for name in ("images", "labels"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,7 @@ class DataConfig:
         names: Class names by id.
         samples: Classes of each sample; a class that the YAML puts in none is its own.
         download: What the YAML says under `download:`; never used here.
+        pose_columns: Columns of a label row with key points, by `kpt_shape:`; 0 where there is none.
     """
 
     file: Path
@@ -39,6 +46,7 @@ class DataConfig:
     names: dict[int, str]
     samples: dict[str, tuple[int, ...]]
     download: str | None = None
+    pose_columns: int = 0
 
 
 def require_images(file: Path) -> DataConfig:
@@ -60,8 +68,8 @@ def read_data_yaml(file: Path) -> DataConfig:
     Raises:
         DataError: With the file, the key, what was found and what was expected.
     """
-    content = _load(file)
-    names = _names(content, file)
+    content = load_yaml(file)
+    names = read_names(content, file)
     path = content.get("path") or str(file.parent)
     if not isinstance(path, str):
         raise DataError(f"{file}: path: found {path!r}, expected a folder.")
@@ -77,10 +85,11 @@ def read_data_yaml(file: Path) -> DataConfig:
     sources = {split: _sources(content[split], root, file, split) for split in SPLITS if content.get(split)}
     if not sources:
         raise DataError(f"{file}: train: and val: are empty, expected a path or a list of paths.")
-    return DataConfig(file, root, sources, names, _samples(content, names, file), content.get("download"))
+    samples, poses = read_samples(content, names, file), _pose_columns(content, file)
+    return DataConfig(file, root, sources, names, samples, content.get("download"), poses)
 
 
-def image_files(config: DataConfig, split: str) -> list[Path]:
+def image_files(config: DataConfig, split: str) -> Files:
     """Return the images of a split, sorted; one that is listed twice is there twice, as in training.
 
     A relative line of a list is relative to the working folder, or, where it starts with `./`, to the list.
@@ -88,21 +97,63 @@ def image_files(config: DataConfig, split: str) -> list[Path]:
     Raises:
         DataError: A source is missing or no list, or there is no image.
     """
-    found: list[str] = []
-    for source in config.sources[split]:
-        if source.is_dir():
-            pattern = f"{glob.escape(str(source))}{os.sep}**{os.sep}*.*"
-            found += glob.glob(pattern, recursive=True)  # noqa: PTH207 - upstream's call: follows links, skips dot names
-        elif source.is_file():
-            found += _listed(source, f"{config.file}: {split}")
-        else:
-            near = did_you_mean(source.name, _beside(source, ""))
-            raise DataError(f"{config.file}: {split}: {source} does not exist.{near}")
-    images = sorted(path for path in found if path.rpartition(".")[2].lower() in IMAGE_SUFFIXES)
+    return list_images(config, split)[0]
+
+
+def list_images(config: DataConfig, split: str) -> tuple[Files, list[int]]:
+    """Return the images of a split as `image_files` does, and the indices of those that are no file.
+
+    Raises:
+        DataError: A source is missing or no list, or there is no image.
+    """
+    sources = config.sources[split]
+    no_file: set[bytes] = set()
+    if len(sources) == 1 and sources[0].is_dir():
+        images = Files.of(images_below(os.fsencode(sources[0]), no_file))
+    else:
+        images = Files.of(sorted(path for source in sources for path in _images_of(source, config, split, no_file)))
     if not images:
-        where = ", ".join(map(str, config.sources[split]))
+        where = ", ".join(map(str, sources))
         raise DataError(f"{config.file}: {split}: no images under {where}; expected files such as .jpg or .png.")
-    return [Path(path) for path in images]
+    if not no_file:
+        return images, []
+    paths = (path for chunk in images.chunks() for path in chunk)
+    return images, [at for at, path in enumerate(paths) if path in no_file]
+
+
+def images_below(folder: bytes, no_file: set[bytes]) -> Iterator[bytes]:
+    """Yield the images in a folder and all below it, sorted as whole paths are; those that are no file enter `no_file`.
+
+    As in Ultralytics' search, links are followed, names that start with a dot are skipped, and a folder whose name ends
+    as that of an image is taken for one.
+    """
+    folders: list[bytes] = []
+    try:
+        images = Files.of(image_names(folder, folders, no_file)).in_order()
+    except OSError:
+        return
+    names = (name for chunk in images.chunks() for name in chunk)
+    for name in heapq.merge(sorted(folders), names) if folders else names:
+        path = folder + SEPARATOR + name
+        if name.endswith(SEPARATOR):
+            yield from images_below(path[:-1], no_file)
+        else:
+            yield path
+
+
+def image_names(folder: bytes, folders: list[bytes], no_file: set[bytes]) -> Iterator[bytes]:
+    """Yield the names of images in a folder; those of folders, a separator at the end, enter `folders`."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.startswith(b"."):
+                continue
+            if _is_folder(entry):
+                folders.append(name + SEPARATOR)
+            if b"." in name and name.rpartition(b".")[2].lower() in SUFFIXES:
+                if not entry.is_file():
+                    no_file.add(folder + SEPARATOR + name)
+                yield name
 
 
 def label_file(image: Path) -> Path:
@@ -112,8 +163,16 @@ def label_file(image: Path) -> Path:
         >>> label_file(Path("set/images/train/a.b.jpg")).as_posix()
         'set/labels/train/a.b.txt'
     """
-    path = f"{os.sep}labels{os.sep}".join(str(image).rsplit(f"{os.sep}images{os.sep}", 1))
-    return Path(path.rsplit(".", 1)[0] + ".txt")
+    return Path(os.fsdecode(_label_of(os.fsencode(image))))
+
+
+def label_files(images: Files) -> Files:
+    """Return the label file of every image."""
+    return Files.of(_label_of(path) for chunk in images.chunks() for path in chunk)
+
+
+def _label_of(image: bytes) -> bytes:
+    return LABELS.join(image.rsplit(IMAGES, 1)).rsplit(b".", 1)[0] + b".txt"
 
 
 def datasets_folder() -> Path:
@@ -137,7 +196,12 @@ def datasets_folder() -> Path:
     return Path.cwd()
 
 
-def _load(file: Path) -> dict[Any, Any]:
+def load_yaml(file: Path) -> dict[Any, Any]:
+    """Return the mapping that a data YAML is.
+
+    Raises:
+        DataError: It is missing, no YAML or no mapping.
+    """
     if file.is_dir():
         near = next(iter(_beside(file / "*", ".yaml")), None)
         raise DataError(f"{file}: a folder, expected a data YAML.{f' Did you mean {file / near}?' if near else ''}")
@@ -158,68 +222,48 @@ def _beside(path: Path, suffix: str) -> list[str]:
     return sorted(other.name for other in folder.iterdir() if other.name.endswith(suffix)) if folder.is_dir() else []
 
 
-def _names(content: dict[Any, Any], file: Path) -> dict[int, str]:
-    names, nc = content.get("names"), content.get("nc")
-    if names is None and nc is None:
-        raise DataError(f"{file}: names: missing, expected a list or a mapping from id to name.")
-    try:
-        classes = None if nc is None else int(float(nc)) if float(nc) == int(float(nc)) else -1
-    except (TypeError, ValueError, OverflowError):
-        classes = -1
-    if classes is not None and classes < 1:
-        raise DataError(f"{file}: nc: found {nc!r}, expected the number of classes.")
-    names = [f"class_{i}" for i in range(classes or 0)] if names is None else names
-    if not isinstance(names, list | dict) or not names:
-        raise DataError(f"{file}: names: found {names!r}, expected a list or a mapping from id to name.")
-    try:
-        by_id = {int(key): str(name) for key, name in (names.items() if isinstance(names, dict) else enumerate(names))}
-    except (TypeError, ValueError, OverflowError):
-        raise DataError(f"{file}: names: an id in {list(names)} is no whole number.") from None
-    if sorted(by_id) != list(range(len(by_id))):
-        raise DataError(f"{file}: names: ids {sorted(by_id)}, expected 0 to {len(by_id) - 1} without a gap.")
-    if classes not in (None, len(by_id)):
-        raise DataError(f"{file}: nc: {nc}, but names: has {len(by_id)} classes.")
-    return dict(sorted(by_id.items()))
-
-
-def _samples(content: dict[Any, Any], names: dict[int, str], file: Path) -> dict[str, tuple[int, ...]]:
-    """Read `samples:`, a mapping from a sample to its class ids, or names where they are unique."""
-    given = {} if content.get("samples") is None else content["samples"]
-    if not isinstance(given, dict) or not all(isinstance(classes, list) for classes in given.values()):
-        raise DataError(f"{file}: samples: found {given!r}, expected a mapping such as pin: [0, 1, 2].")
-    samples: dict[str, tuple[int, ...]] = {}
-    taken: dict[int, str] = {}
-    for sample, classes in given.items():
-        samples[str(sample)] = tuple(_class_id(c, names, f"{file}: samples: {sample}") for c in classes)
-        for cls in samples[str(sample)]:
-            if cls in taken:
-                raise DataError(
-                    f"{file}: samples: class {cls} is in two samples, {taken[cls]} and {sample}; expected in one."
-                )
-            taken[cls] = str(sample)
-    rest = one_sample_a_class(names)
-    return samples | {name: classes for name, classes in rest.items() if classes[0] not in taken}
-
-
-def _class_id(value: Any, names: dict[int, str], where: str) -> int:
-    if isinstance(value, int) and value in names:
-        return value
-    ids = [cls for cls, name in names.items() if name == str(value)]
-    if len(ids) == 1:
-        return ids[0]
-    if ids:
-        raise DataError(f"{where}: {value!r} is the name of classes {ids}; give the id.")
-    raise DataError(f"{where}: unknown class {value!r}.{did_you_mean(str(value), names.values())}")
-
-
 def _sources(value: Any, root: Path, file: Path, split: str) -> tuple[Path, ...]:
     entries = value if isinstance(value, list) else [value]
     if not all(isinstance(entry, str) for entry in entries):
         raise DataError(f"{file}: {split}: found {value!r}, expected a path or a list of paths.")
-    paths = [(root / entry).resolve() for entry in entries]
+    try:
+        paths = [(root / entry).resolve() for entry in entries]
+    except (ValueError, RuntimeError, OSError) as error:  # a zero byte, a lone surrogate; a link to itself
+        raise DataError(f"{file}: {split}: found {value!r}, which is no path: {error}.") from None
     if isinstance(value, str) and value.startswith("../") and not paths[0].exists():
         paths = [(root / value[3:]).resolve()]
     return tuple(paths)
+
+
+def _images_of(source: Path, config: DataConfig, split: str, no_file: set[bytes]) -> Iterator[bytes]:
+    if source.is_dir():
+        yield from images_below(os.fsencode(source), no_file)
+    elif source.is_file():
+        for line in _listed(source, f"{config.file}: {split}"):
+            path = os.fsencode(line)
+            if path.rpartition(b".")[2].lower() in SUFFIXES:
+                if not os.path.isfile(path):  # noqa: PTH113 - a list may have a million lines
+                    no_file.add(path)
+                yield path
+    else:
+        near = did_you_mean(source.name, _beside(source, ""))
+        raise DataError(f"{config.file}: {split}: {source} does not exist.{near}")
+
+
+def _is_folder(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _pose_columns(content: dict[Any, Any], file: Path) -> int:
+    shape = content.get("kpt_shape")
+    if shape is None:
+        return 0
+    if not isinstance(shape, list) or len(shape) != 2 or not all(isinstance(value, int) for value in shape):
+        raise DataError(f"{file}: kpt_shape: found {shape!r}, expected [key points, 2 or 3 numbers a point].")
+    return 5 + shape[0] * shape[1] if shape[0] else 0
 
 
 def _listed(file: Path, where: str) -> list[str]:
@@ -227,4 +271,7 @@ def _listed(file: Path, where: str) -> list[str]:
         lines = file.read_text(encoding="utf-8-sig").strip().splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"{where}: {file} is no list of images: not UTF-8 at byte {error.start}.") from None
-    return [line.replace("./", f"{file.parent}{os.sep}", 1) if line.startswith("./") else line for line in lines]
+    if any("\0" in line for line in lines):
+        raise DataError(f"{where}: {file} is no list of images: a line holds a zero byte.")
+    lines = [line.replace("./", f"{file.parent}{os.sep}", 1) if line.startswith("./") else line for line in lines]
+    return [line.replace("/", os.sep) for line in lines] if os.sep != "/" else lines

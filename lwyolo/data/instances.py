@@ -51,7 +51,8 @@ class InstanceTable:
         lines: [N] line of each instance in its source, 0 where the format has none.
         rows_written: Rows in all sources, before any rule is applied.
         problems: Images that are dropped.
-        sizes: [I, 2] width and height in pixels, as the image is loaded; 0 where it cannot be. `None`: not read.
+        sizes: [I, 2] width and height in pixels, as the image is loaded; 0 where it cannot be. Some formats state them;
+            `with_headers` reads them. `None`: not known.
         remarks: What the reader reduced or left out, in words.
     """
 

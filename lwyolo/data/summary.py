@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lwyolo.data.fingerprint import fingerprint
-from lwyolo.data.formats.yolo import read_config
-from lwyolo.data.index import read_data_yaml
+from lwyolo.data.fingerprint import table_fingerprint
+from lwyolo.data.formats.base import read
 from lwyolo.data.instances import class_counts, sample_counts, split_counts
 from lwyolo.record import DataRecord
 
 
-def describe(data_yaml: Path) -> DataRecord:
-    """Count what a data YAML holds.
+def describe(data: Path) -> DataRecord:
+    """Count what a data set of any format holds; see `formats.base.read`.
 
     Raises:
-        DataError: The YAML is not usable, or images are missing.
+        DataError: The set cannot be read, or images are missing.
+        UsageError: The path looks like several formats.
     """
-    config = read_data_yaml(data_yaml)
-    table = read_config(config)
+    table = read(data)
     return DataRecord(
-        yaml=str(data_yaml),
-        fingerprint=fingerprint(config),
+        yaml=str(data),
+        fingerprint=table_fingerprint(table),
         names=table.names,
         classes=class_counts(table),
         samples=sample_counts(table),

@@ -9,11 +9,13 @@ reads no byte-order mark, takes fractional classes, and takes a box among polygo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[np.float32]
+Kind = Literal["boxes", "polygons", "poses"]
 
 TOLERANCE = 0.01
 
@@ -27,16 +29,24 @@ class Verdict:
         lines: [N] line of each row in the file, counted from 1.
         written: Rows in the file.
         reason: Why the image is dropped; `None` when it is kept.
+        kind: What the rows were, where they were no boxes.
     """
 
     rows: Rows
     lines: NDArray[np.int64]
     written: int
     reason: str | None = None
+    kind: Kind = "boxes"
 
 
-def judge(content: bytes, nc: int) -> Verdict:
+def judge(content: bytes, nc: int, pose_columns: int = 0) -> Verdict:
     """Judge the content of a label file for a detection data set of `nc` classes.
+
+    Args:
+        content: The bytes of the file.
+        nc: Number of classes.
+        pose_columns: Columns of a row with key points, by `kpt_shape:` of the data YAML; such a row is cut to its box.
+            0 where the data YAML has no `kpt_shape:`.
 
     Example:
         >>> judge(b"0 0.5 0.5 0.2 0.2", 1).rows.tolist()[0][:3]
@@ -51,6 +61,9 @@ def judge(content: bytes, nc: int) -> Verdict:
     numbered = [(number, row) for number, line in enumerate(text.splitlines(), 1) if (row := line.split())]
     if not numbered:
         return Verdict(np.zeros((0, 5), np.float32), np.zeros(0, np.int64), 0)
+    poses = pose_columns > 0 and any(len(row) == pose_columns for _, row in numbered)
+    if poses:
+        numbered = [(number, row[:5] if len(row) == pose_columns else row) for number, row in numbered]
     polygons = any(len(row) > 6 for _, row in numbered)
     reason = _shape_problem(numbered, polygons)
     if reason:
@@ -65,7 +78,8 @@ def judge(content: bytes, nc: int) -> Verdict:
     if reason:
         return dropped(reason, len(numbered))
     keep = _distinct(rows, values if polygons else None)
-    return Verdict(rows[keep], lines[keep], len(numbered))
+    kind: Kind = "polygons" if polygons else "poses" if poses else "boxes"
+    return Verdict(rows[keep], lines[keep], len(numbered), kind=kind)
 
 
 def dropped(reason: str, written: int = 0) -> Verdict:
@@ -109,7 +123,8 @@ def _numeric(token: str) -> bool:
 def _box_of_polygon(row: Rows) -> Rows:
     x, y = row[1::2], row[2::2]
     box = np.array([x.min(), y.min(), x.max(), y.max()], dtype=np.float32)
-    centre, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+    with np.errstate(invalid="ignore"):  # infinite points are told afterwards
+        centre, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
     return np.concatenate((row[:1], centre, size))
 
 

@@ -33,6 +33,8 @@ from lwyolo.errors import DataError
         ({"train": 3}, "train: found 3, expected a path or a list of paths."),
         ({"train": None, "val": None}, "train: and val: are empty, expected a path or a list of paths."),
         ({"path": 3}, "path: found 3, expected a folder."),
+        ({"kpt_shape": [3]}, "kpt_shape: found [3], expected [key points, 2 or 3 numbers a point]."),
+        ({"train": "a\0b"}, r"train: found 'a\x00b', which is no path: embedded null byte."),
     ],
 )
 def test_a_bad_data_yaml_is_named_with_its_key(tmp_path, yolo_set, keys, message):
@@ -175,6 +177,11 @@ def test_images_are_listed_as_ultralytics_lists_them(tmp_path, yolo_set, sources
     (tmp_path / "images/train/linked").symlink_to(tmp_path / "images/val")
     (tmp_path / "images/train/upper.JPG").touch()
     (tmp_path / "images/train/film.gif").touch()
+    (tmp_path / "images/train/broken.jpg").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "images/train/folder.jpg").mkdir()
+    (tmp_path / "images/train/folder.jpg/d.png").touch()
+    (tmp_path / "images/train/deep-2").mkdir()  # sorts before "deep/"
+    (tmp_path / "images/train/deep-2/e.jpg").touch()
     text = "\ufeff./images/train/a.jpg\r\n./images/train/deep/b.jpg \n./images/val/c.jpg\n"
     (tmp_path / "list.txt").write_text(text, encoding="utf-8")
     folder = "images/train"

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
+from lwyolo.data.files import Files
 from lwyolo.data.formats.base import data_format
 from lwyolo.data.index import IMAGE_SUFFIXES
 from lwyolo.data.instances import SPLITS, Box, InstanceTable, one_sample_a_class
@@ -31,7 +33,10 @@ class VocObject:
 
 
 def _is_voc(path: Path) -> bool:
-    return all(any((path / name).is_dir() for name in names) for names in (ANNOTATIONS, IMAGES))
+    annotations = next((path / name for name in ANNOTATIONS if (path / name).is_dir()), None)
+    if annotations is None or not any((path / name).is_dir() for name in IMAGES):
+        return False
+    return any(file.suffix == ".xml" for file in annotations.iterdir())  # COCO keeps its JSON in such a folder
 
 
 @data_format("voc", detects=_is_voc)
@@ -53,7 +58,9 @@ def read_voc(path: Path, splits: Path | None = None) -> InstanceTable:
     lists = _split_lists(path, splits, sorted(by_stem))
     images = [_image_of(stem, by_stem, folder) for stems in lists.values() for stem in stems]
     sources = [annotations / f"{image.stem}.xml" for image in images]
-    objects = [read_annotation(source, image) for source, image in zip(sources, images, strict=True)]
+    pairs = tqdm(list(zip(sources, images, strict=True)), desc="Reading", unit="file", delay=1, leave=False)
+    read = [_read(source, image) for source, image in pairs]
+    objects = [items for _, items in read]
     names = _names(path, objects)
     ids = {name: cls for cls, name in names.items()}
     cls = [_class_id(item.name, ids, source) for source, items in zip(sources, objects, strict=True) for item in items]
@@ -61,14 +68,15 @@ def read_voc(path: Path, splits: Path | None = None) -> InstanceTable:
         names=names,
         samples=one_sample_a_class(names),
         splits=tuple(lists),
-        images=tuple(images),
-        sources=tuple(sources),
+        images=Files.of(images),
+        sources=Files.of(sources),
         image_split=np.repeat(np.arange(len(lists)), [len(stems) for stems in lists.values()]),
         image=np.repeat(np.arange(len(images)), [len(items) for items in objects]),
         cls=np.array(cls, dtype=np.int64),
         boxes=np.array([item.box for items in objects for item in items], dtype=np.float64).reshape(-1, 4),
         lines=np.zeros(len(cls), dtype=np.int64),
         rows_written=len(cls),
+        sizes=np.array([size for size, _ in read], dtype=np.float64).reshape(-1, 2).astype(np.int64),
     )
 
 
@@ -82,6 +90,11 @@ def read_annotation(file: Path, image: Path) -> list[VocObject]:
     Raises:
         DataError: The file is missing, declares entities, is no XML, or a field is missing or not a number.
     """
+    return _read(file, image)[1]
+
+
+def _read(file: Path, image: Path) -> tuple[tuple[float, float], list[VocObject]]:
+    """Return the size in pixels and the objects of an annotation."""
     try:
         root = ET.fromstring(file.read_bytes(), ET.XMLParser(target=_NoDoctype()))  # noqa: S314 - refuses entities
     except FileNotFoundError:
@@ -93,7 +106,8 @@ def read_annotation(file: Path, image: Path) -> list[VocObject]:
     except (ET.ParseError, LookupError, ValueError) as error:  # the latter two: an encoding that is not there
         raise DataError(f"{file}: not readable as XML: {error}") from error
     width, height = _size(root, file, image)
-    return [_read_object(node, number, width, height, file) for number, node in enumerate(root.findall("object"), 1)]
+    nodes = enumerate(root.findall("object"), 1)
+    return (width, height), [_read_object(node, number, width, height, file) for number, node in nodes]
 
 
 class _DoctypeError(Exception):

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from lwyolo.data.files import Files
+from lwyolo.data.formats._yolo_folder import config_of, is_yolo_folder
 from lwyolo.data.formats.base import data_format
-from lwyolo.data.index import DataConfig, image_files, label_file, read_data_yaml
+from lwyolo.data.index import DataConfig, label_files, list_images, read_data_yaml
 from lwyolo.data.instances import InstanceTable, Problem
-from lwyolo.data.verdict import Verdict, dropped, judge
+from lwyolo.data.labels import Labels, read_labels
 from lwyolo.errors import UsageError
 
 
-def _is_data_yaml(path: Path) -> bool:
-    return path.suffix.lower() in (".yaml", ".yml") and path.is_file()
+def _is_yolo(path: Path) -> bool:
+    return (path.suffix.lower() in (".yaml", ".yml") and path.is_file()) or is_yolo_folder(path)
 
 
-@data_format("yolo", detects=_is_data_yaml)
+@data_format("yolo", detects=_is_yolo)
 def read_yolo(path: Path, splits: Path | None = None) -> InstanceTable:
-    """Read a YOLO set through its data YAML, with what Ultralytics will train on.
+    """Read a YOLO set through its data YAML, or a folder as it lies, with what Ultralytics will train on.
 
     Raises:
         DataError: The YAML is not usable, or images are missing.
@@ -28,38 +31,50 @@ def read_yolo(path: Path, splits: Path | None = None) -> InstanceTable:
     """
     if splits is not None:
         raise UsageError(f"{splits}: a YOLO set has its splits in its data YAML; split lists are not taken.")
-    return read_config(read_data_yaml(path))
+    return read_config(*yolo_config(path))
 
 
-def read_config(config: DataConfig) -> InstanceTable:
+def yolo_config(path: Path) -> tuple[DataConfig, tuple[str, ...]]:
+    """Return a data YAML as it is resolved, or what one of a folder would say, with remarks.
+
+    Raises:
+        DataError: The YAML is not usable, or the folder holds no YOLO set.
+        UsageError: The folder has several data YAMLs.
+    """
+    return config_of(path) if path.is_dir() else (read_data_yaml(path), ())
+
+
+def read_config(config: DataConfig, remarks: tuple[str, ...] = ()) -> InstanceTable:
     """Read the label files of all splits of a data YAML.
 
     Raises:
         DataError: Images are missing.
     """
-    found = [image_files(config, split) for split in config.sources]
-    images = [image for of_split in found for image in of_split]
-    labels = [label_file(image) for image in images]
-    verdicts = [_judge_file(label, len(config.names)) for label in labels]
-    problems = {index: Problem(index, labels[index], v.reason) for index, v in enumerate(verdicts) if v.reason}
-    for index, image in enumerate(images):
-        if not image.is_file():  # a line of a list; a folder's images are there
-            problems[index] = Problem(index, image, "listed, but there is no such image")
-            verdicts[index] = dropped(problems[index].reason, verdicts[index].written)
-    rows = np.concatenate([np.zeros((0, 5)), *(verdict.rows for verdict in verdicts)])
+    listed = [list_images(config, split) for split in config.sources]
+    counts = [len(images) for images, _ in listed]
+    starts = np.cumsum([0, *counts])
+    images = Files.joined([found for found, _ in listed])
+    sources = label_files(images)
+    labels = read_labels(sources, len(config.names), config.pose_columns)
+    gone = [int(start) + at for start, (_, no_file) in zip(starts, listed, strict=False) for at in no_file]
+    problems = {at: Problem(at, sources[at], reason) for at, reason in labels.reasons.items()}
+    problems |= {at: Problem(at, images[at], _why_no_image(images[at])) for at in gone}
+    keep = ~np.isin(labels.file, gone) if gone else slice(None)
+    rows = labels.rows[keep]
     return InstanceTable(
         names=config.names,
         samples=config.samples,
         splits=tuple(config.sources),
-        images=tuple(images),
-        sources=tuple(labels),
-        image_split=np.repeat(np.arange(len(found)), [len(of_split) for of_split in found]),
-        image=np.repeat(np.arange(len(images)), [len(verdict.rows) for verdict in verdicts]),
+        images=images,
+        sources=sources,
+        image_split=np.repeat(np.arange(len(counts)), counts),
+        image=labels.file[keep],
         cls=rows[:, 0].astype(np.int64),
-        boxes=rows[:, 1:],
-        lines=np.concatenate([np.zeros(0, np.int64), *(verdict.lines for verdict in verdicts)]),
-        rows_written=sum(verdict.written for verdict in verdicts),
+        boxes=rows[:, 1:].astype(np.float64),
+        lines=labels.lines[keep],
+        rows_written=labels.written,
         problems=tuple(problem for _, problem in sorted(problems.items())),
+        remarks=(*remarks, *_reductions(labels)),
     )
 
 
@@ -73,11 +88,17 @@ def format_row(cls: int, box: Sequence[float]) -> str:
     return f"{cls} " + " ".join(f"{value:.6f}" for value in box) + "\n"
 
 
-def _judge_file(label: Path, nc: int) -> Verdict:
-    try:
-        content = label.read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        content = b""  # no label file: trained on as background
-    except OSError as error:
-        return dropped(f"not readable: {error.strerror}")
-    return judge(content, nc)
+def _why_no_image(path: Path) -> str:
+    return "a folder, not an image" if os.path.isdir(path) else "listed, but there is no such image"  # noqa: PTH112
+
+
+def _reductions(labels: Labels) -> tuple[str, ...]:
+    """Say what the detection task makes of rows that are no boxes."""
+    remarks = []
+    if labels.polygons:
+        remarks.append(
+            f"polygons (segments or turned boxes) of {labels.polygons} label files are read as boxes around them"
+        )
+    if labels.poses:
+        remarks.append(f"key points of {labels.poses} label files are left out; their boxes are read")
+    return tuple(remarks)

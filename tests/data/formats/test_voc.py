@@ -15,6 +15,7 @@ def test_boxes_are_edges_in_pixels_as_written(tmp_path, voc_set):
 
     assert [[0.2, 0.3, 0.2, 0.4]] == table.boxes.tolist()
     assert {0: "pin"} == table.names
+    assert [[200, 100]] == table.sizes.tolist()
 
 
 def test_without_a_list_all_is_train_and_names_are_sorted(tmp_path, voc_set):
@@ -149,7 +150,11 @@ def test_a_folder_without_images_or_classes_is_named(tmp_path, voc_set):
 
 
 def test_a_voc_folder_is_recognised(tmp_path, voc_set):
-    assert ["voc"] == detect_formats(voc_set(tmp_path, a={}))
+    folder = voc_set(tmp_path, a={})
+    assert ["voc"] == detect_formats(folder)
+
+    (folder / "annotations/a.xml").rename(folder / "annotations/instances_train.json")
+    assert ["coco"] == detect_formats(folder)
 
 
 @settings(max_examples=200)

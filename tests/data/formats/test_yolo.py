@@ -57,7 +57,8 @@ def test_split_lists_are_refused(small):
 
 def test_a_data_yaml_is_recognised(small):
     assert ["yolo"] == detect_formats(small)
-    assert [] == detect_formats(small.parent)
+    assert ["yolo"] == detect_formats(small.parent)
+    assert [] == detect_formats(small.parent / "images")
 
 
 def test_reading_leaves_the_folder_as_it_was(small, tree_hash):
