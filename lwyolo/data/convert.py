@@ -1,111 +1,124 @@
-"""A data set of another format to a YOLO set that Ultralytics trains on."""
+"""A data set in another format, written whole or not at all; the source is not changed."""
 
 from __future__ import annotations
 
-import shutil
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-import yaml
-from tqdm import tqdm
-
-from lwyolo.data.folder import new_folder
-from lwyolo.data.formats.base import detect_formats, find_format
-from lwyolo.data.formats.yolo import format_row
+from lwyolo.data.files import as_files
+from lwyolo.data.folder import new_folder, refuse_existing, refuse_inside
+from lwyolo.data.formats.base import format_of, read
+from lwyolo.data.images import with_headers
 from lwyolo.data.instances import InstanceTable
-from lwyolo.data.verdict import judge
-from lwyolo.errors import DataError, UsageError
+from lwyolo.data.selection import assign_splits
+from lwyolo.data.writers.base import How, find_writer
+from lwyolo.errors import DataError
 
-How = Literal["link", "copy"]
+SPLIT_LISTS = {"voc"}
+"""Formats whose own splits are such lists: their readers take them."""
 
 
 def convert(
-    source: Path, out: Path, *, source_format: str = "voc", splits: Path | None = None, images: How = "link"
+    source: Path,
+    out: Path,
+    *,
+    to: str = "yolo",
+    source_format: str | None = None,
+    splits: Path | None = None,
+    samples: Path | None = None,
+    images: How = "link",
 ) -> Path:
-    """Write a data set as a YOLO set: `images/<split>`, `labels/<split>`, `data.yaml`.
+    """Write a data set in another format.
 
     Args:
         source: The set to read; it is not changed.
-        out: The folder to write; it must not exist, or be empty.
-        source_format: A registered format: `voc` or `yolo`.
-        splits: For VOC, the folder of split lists.
-        images: Link to the images, or copy them. Where the system refuses links, they are copied.
+        out: The folder to write; it must not exist, or be empty, and lie outside the set.
+        to: The format to write: `yolo`, `coco` or `voc`.
+        source_format: The format to read, where it cannot be told from the files.
+        splits: Folder of split lists; they replace the splits that the set has.
+        samples: YAML file with a mapping `samples:`, for formats that have none.
+        images: Link to the images, copy them, or do neither. Where the system refuses links, they are copied.
 
     Returns:
-        The data YAML.
+        What the new set is read from: the data YAML, or the folder.
 
     Raises:
         UnknownNameError: There is no such format.
-        UsageError: `source` is of another format, or `out` is not empty.
+        UsageError: `source` is of another format, or `out` is not empty or lies in the set.
         DataError: The set cannot be read, or cannot be written so that Ultralytics trains on all of it.
     """
-    chosen, looks_like = find_format(source_format), detect_formats(source)
-    if looks_like and source_format not in looks_like:
-        raise UsageError(
-            f"{source}: not a {source_format} set. It looks like {' or '.join(looks_like)}; read it as that."
+    find_writer(to)
+    table = load(source, source_format=source_format, splits=splits, samples=samples)
+    refuse_out(source, table, out)
+    return write_set(table, out, to=to, images=images)
+
+
+def load(
+    source: Path, *, source_format: str | None = None, splits: Path | None = None, samples: Path | None = None
+) -> InstanceTable:
+    """Read a set of any format, with the sizes of its images as they are loaded.
+
+    Raises:
+        UnknownNameError: There is no such format.
+        UsageError: `source` is of another format, or of none that is known.
+        DataError: The set cannot be read.
+    """
+    listed = format_of(source, source_format).name in SPLIT_LISTS
+    table = read(source, source_format=source_format, splits=splits if listed else None, samples=samples)
+    return with_headers(table if splits is None or listed else assign_splits(table, splits))
+
+
+def check_set(table: InstanceTable, to: str = "yolo") -> list[str]:
+    """Say what a format cannot hold of a table, in sentences with counts.
+
+    Raises:
+        UnknownNameError: There is no such format.
+        DataError: The set must not be written: Ultralytics would drop an image, or the format's own check says why.
+    """
+    writer = find_writer(to)
+    if table.problems:
+        raise DataError(
+            f"{len(table.problems)} images would be dropped in training; the first: {table.problems[0]}. "
+            "lwyolo data check names them all."
         )
-    return write_yolo(chosen.read(source, splits), out, images=images)
+    return writer.check(table)
 
 
-def write_yolo(table: InstanceTable, out: Path, *, images: How = "link") -> Path:
-    """Write an instance table as a YOLO set, whole or not at all.
+def write_set(table: InstanceTable, out: Path, *, to: str = "yolo", images: How = "link") -> Path:
+    """Write an instance table as a set of a format, whole or not at all.
+
+    Returns:
+        What the new set is read from: the data YAML, or the folder.
 
     Raises:
         UsageError: `out` is not empty.
-        DataError: Two images of a split have one name, a split that Ultralytics needs is not there, or it would drop
-            an image: a set that is written is one that is trained on whole.
+        DataError: The set must not be written; see `check_set`.
     """
-    if not {"train", "val"} <= set(table.splits):
-        raise DataError(
-            f"{out}: Ultralytics needs train and val, the set has {' and '.join(table.splits)}; give split lists."
-        )
-    if table.problems:
-        raise DataError(f"{len(table.problems)} images would be dropped in training; the first: {table.problems[0]}")
+    refuse_existing(out)
+    check_set(table, to)
     with new_folder(out) as folder:
-        _write_images_and_labels(table, folder, images)
-        (folder / "data.yaml").write_text(data_yaml(table), encoding="utf-8")
-    return out / "data.yaml"
+        entry = find_writer(to).write(table, folder, images)
+    return out / entry
 
 
-def data_yaml(table: InstanceTable) -> str:
-    """Return the text of the data YAML of a written set.
+def write_yolo(table: InstanceTable, out: Path, *, images: How = "link") -> Path:
+    """Write an instance table as a YOLO set; see `write_set`. Returns the data YAML."""
+    return write_set(table, out, to="yolo", images=images)
 
-    It has no `path:`: Ultralytics then takes the YAML's own folder, so that the set can be moved.
+
+def refuse_out(source: Path, table: InstanceTable, out: Path) -> None:
+    """Refuse to write into the folder of a set, or into one that holds images or labels of it.
+
+    Raises:
+        UsageError: `out` lies in such a folder, or is there and not empty.
     """
-    content = {
-        **{split: f"images/{split}" for split in table.splits},
-        "names": table.names,
-        "samples": {name: list(classes) for name, classes in table.samples.items()},
-    }
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    refuse_existing(out)
+    own = {source} if source.is_dir() else set()
+    labels = _folders(table.sources) - {source.parent}  # a COCO JSON that is given may lie anywhere
+    refuse_inside(out, sorted(own | labels | _folders(table.images)))
 
 
-def _write_images_and_labels(table: InstanceTable, folder: Path, images: How) -> None:
-    order = np.argsort(table.image, kind="stable")
-    starts = np.searchsorted(table.image[order], np.arange(len(table.images) + 1))
-    for kind in ("images", "labels"):
-        for split in table.splits:
-            (folder / kind / split).mkdir(parents=True)
-    for index, image in enumerate(tqdm(table.images, desc="Writing", unit="img", delay=1, leave=False)):
-        split = table.splits[table.image_split[index]]
-        label = folder / "labels" / split / f"{image.stem}.txt"
-        if label.exists():
-            raise DataError(f"{image}: another image of {split} has this name; rename one of them.")
-        rows = order[starts[index] : starts[index + 1]]
-        text = "".join(format_row(int(table.cls[row]), table.boxes[row]) for row in rows)
-        reason = judge(text.encode(), len(table.names)).reason
-        if reason:
-            raise DataError(f"{table.sources[index]}: Ultralytics would drop this image: {reason}.")
-        label.write_text(text, encoding="utf-8")
-        _place(image, folder / "images" / split / image.name, images)
-
-
-def _place(image: Path, target: Path, how: How) -> None:
-    if how == "link":
-        try:
-            target.symlink_to(image.resolve())
-        except OSError:  # Windows without the privilege, or a file system without links
-            how = "copy"
-    if how == "copy":
-        shutil.copyfile(image, target)
+def _folders(files: Sequence[Path]) -> set[Path]:
+    names = {os.path.dirname(path) for chunk in as_files(files).chunks() for path in chunk}  # noqa: PTH120 - of a million
+    return {Path(os.fsdecode(name)) for name in names}

@@ -102,8 +102,26 @@ class SampleCount:
 
 
 @dataclass(frozen=True, slots=True)
+class LeakRecord:
+    """Equal files in different splits of a data set; near-duplicates are not looked for.
+
+    Args:
+        images: How many, each content counted once.
+        pairs: An example of each of the first of them: a file, and an equal one in another split.
+        unproven: Files that are likely equal to another, and were not compared whole, to spare time.
+    """
+
+    images: int
+    pairs: tuple[tuple[str, str], ...]
+    unproven: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DataRecord:
-    """The data set of a run: where it is, its fingerprint, and its counts per class, sample and split."""
+    """The data set of a run: where it is, its fingerprint, and its counts per class, sample and split.
+
+    `leaks` is `None` where nobody looked for them.
+    """
 
     yaml: str
     fingerprint: str
@@ -114,6 +132,7 @@ class DataRecord:
     rows_written: int | None = None
     instances_trained: int | None = None
     problems: tuple[str, ...] = ()
+    leaks: LeakRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

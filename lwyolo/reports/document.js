@@ -21,6 +21,19 @@
     }
   }
 
+  /** Show only the rows that hold what is typed, and how many they are. */
+  function filtered(label) {
+    const rows = [...label.nextElementSibling.querySelector("tbody").rows];
+    const [input, output] = [label.querySelector("input"), label.querySelector("output")];
+    label.hidden = false;
+    input.addEventListener("input", () => {
+      const wanted = input.value.trim().toLowerCase();
+      rows.forEach((row) => (row.hidden = !row.textContent.toLowerCase().includes(wanted)));
+      output.textContent = wanted && [rows.filter((row) => !row.hidden).length, rows.length].join(" / ");
+    });
+  }
+
   document.querySelectorAll("table.sortable").forEach(sortable);
+  document.querySelectorAll(".filter").forEach(filtered);
   addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => (one.open = true)));
 })();

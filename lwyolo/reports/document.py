@@ -11,17 +11,18 @@ from lwyolo.reports.tables import Table
 from lwyolo.units import MISSING
 
 
-def document(title: str, body: str, css: str = "", js: str = "") -> str:
+def document(title: str, body: str, css: str = "", js: str = "", lang: str = "en") -> str:
     """Return an HTML document that needs nothing beside it: no other file, no network.
 
     Args:
         title: Plain text.
         body: HTML.
         css: Rules of this page, beside those that all share.
-        js: A script, beside the one that sorts tables.
+        js: A script, beside the one that sorts and filters tables.
+        lang: Of its words, as HTML names it.
     """
     return Template(asset("document.html")).substitute(
-        title=html.escape(title), body=body, css=asset("document.css") + css, js=asset("document.js") + js
+        title=html.escape(title), body=body, css=asset("document.css") + css, js=asset("document.js") + js, lang=lang
     )
 
 
@@ -30,8 +31,15 @@ def asset(name: str) -> str:
     return resources.files("lwyolo.reports").joinpath(name).read_text(encoding="utf-8")
 
 
-def table_html(table: Table, sortable: bool = False, marked: Collection[int] = ()) -> str:
-    """Write a table; a column named `%` holds shares of the one before it, and gets bars; `marked` rows stand out."""
+def table_html(table: Table, sortable: bool = False, marked: Collection[int] = (), filtered: str = "") -> str:
+    """Write a table; a column named `%` holds shares of the one before it, and gets bars.
+
+    Args:
+        table: The cells.
+        sortable: Let its columns be sorted.
+        marked: Rows that stand out.
+        filtered: The name of a field that filters its rows; empty: none.
+    """
     columns = list(zip(table.header, table.sides, strict=True))
     most = [
         max((float(row[i]) for row in table.rows if head == "%" and row[i] != MISSING), default=0.0)
@@ -52,8 +60,10 @@ def table_html(table: Table, sortable: bool = False, marked: Collection[int] = (
         ]
         rows.append(f'<tr class="{"marked" if n in marked else ""}">{"".join(cells)}</tr>')
     title = html.escape(table.title)
+    field = f'<label class="filter" hidden>{html.escape(filtered)} <input type="search"><output></output></label>'
     return "\n".join(
         [
+            *([field] if filtered else []),
             f'<div class="scroll" role="region" tabindex="0" aria-label="{title}">',
             f'<table class="{"sortable" if sortable else ""}"><caption>{title}</caption>',
             f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>",

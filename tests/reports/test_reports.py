@@ -57,10 +57,10 @@ def test_splits_stand_in_the_users_order_and_add_up():
     rows = splits_table(golden.POWER_LINE).rows
 
     assert [
-        ("train", "7400", "12", "7886"),
-        ("test", "2115", "3", "2253"),
-        ("val", "1060", "0", "1127"),
-        ("all", "10575", "15", "11266"),
+        ("train", "7400", "12", "0", "7886"),
+        ("test", "2115", "3", "0", "2253"),
+        ("val", "1060", "0", "0", "1127"),
+        ("all", "10575", "15", "0", "11266"),
     ] == list(rows)
 
 
