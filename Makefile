@@ -29,8 +29,7 @@ lint: .venv/installed-dev
 	$(BIN)/python scripts/check_large_files.py
 
 bench: .venv/installed-dev
-	$(BIN)/python scripts/benchmark.py cost
-	$(BIN)/python scripts/benchmark.py hooks
+	for name in cost hooks data speed agreement estimate roofline; do $(BIN)/python scripts/benchmark.py $$name; done
 
 clean:
 	rm -rf .venv
