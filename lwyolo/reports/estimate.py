@@ -45,8 +45,8 @@ def calibration_table(fit: Fit, cpu: str, errors: Sequence[float]) -> Table:
         )
         for point, error in zip(fit.points, errors, strict=True)
     )
-    costs = ("GMACCs", "MAC fused\n(MiB)", "Element-wise\n(GFLOPs)")
-    header = ("Model", *costs, "Measured\n(ms)", "Clean", "Estimated\n(ms)", "Error")
+    costs = ("GMACCs", "MAC fused\n(MiB)", "Element-\nwise\n(GFLOPs)")
+    header = ("Model", *costs, "Measured\n(ms)", "Clean", "Estimate\n(ms)", "Error")
     title = (
         f"Calibration of {fit.runtime} {fit.runtime_version or ''}".rstrip()
         + f": forward pass with decoding, {conditions(fit.imgsz, fit.batch, fit.precision)}, {_threads(fit.threads)}, "
