@@ -122,7 +122,7 @@ def read_header(path: bytes) -> Header:
         return Header(reason="no such image")
     except IsADirectoryError:
         return Header(reason="a folder, not an image")
-    except Exception as error:
+    except Exception as error:  # whatever Pillow raises on a damaged file is the reason that is given
         return Header(reason=f"not readable: {' '.join(str(error).split()) or type(error).__name__}")
 
 
@@ -215,7 +215,7 @@ def _orientation(image: ImageFile.ImageFile) -> int:
     try:
         tags = getattr(image, "tag_v2", None) if image.format == "TIFF" else image.getexif()
         value = tags.get(274) if tags is not None else None
-    except Exception:
+    except Exception:  # damaged EXIF data raise anything; upstream goes on in the same way
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
