@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lwyolo.errors import RecordError
 from lwyolo.record import write_text
+from lwyolo.record.measured import Kind
 from lwyolo.record.store import build
 from lwyolo.speed.estimate import MIN_MODELS, SECONDS, Fit
 
@@ -55,6 +56,9 @@ def installed(package: str) -> str | None:
         return None
 
 
+KIND = Kind("calibration", "fits", SCHEMA, "lwyolo calibrate")
+
+
 def to_json(calibration: Calibration, indent: int | None = None) -> str:
     """Return a calibration as JSON, with full precision.
 
@@ -75,15 +79,7 @@ def from_json(text: str, file: str = "calibration.json") -> Calibration:
     Raises:
         RecordError: It is no JSON, of another schema, or does not hold what a calibration holds; with file and key.
     """
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise RecordError(f"{file}: not readable as JSON: {error}") from error
-    if not isinstance(content, dict) or "fits" not in content:
-        raise RecordError(f"{file}: holds no calibration. lwyolo calibrate --save {file} writes one.")
-    if content.get("schema") != SCHEMA:
-        raise RecordError(f"{file}: schema {content.get('schema')!r}; this version of lwyolo reads schema {SCHEMA}.")
-    calibration: Calibration = build(Calibration, content, file, "")
+    calibration: Calibration = build(Calibration, KIND.parse(text, file), file, "")
     for i, fit in enumerate(calibration.fits):
         _check(fit, f"{file}: fits.{i}")
     return calibration
@@ -125,10 +121,4 @@ def load(file: Path) -> Calibration:
     Raises:
         RecordError: The file is missing, or does not hold what a calibration holds.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise RecordError(f"{file}: no such file. lwyolo calibrate --save {file} writes one.") from None
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{file}: not readable: {error}") from error
-    return from_json(text, str(file))
+    return from_json(KIND.read(file), str(file))

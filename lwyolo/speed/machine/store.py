@@ -9,8 +9,11 @@ from pathlib import Path
 
 from lwyolo.errors import RecordError
 from lwyolo.record import write_text
+from lwyolo.record.measured import Kind
 from lwyolo.record.store import build
 from lwyolo.speed.machine.data import SCHEMA, Machine
+
+KIND = Kind("machine", "ceilings", SCHEMA, "lwyolo hardware")
 
 
 def to_json(machine: Machine, indent: int | None = None) -> str:
@@ -33,15 +36,7 @@ def from_json(text: str, file: str = "machine.json") -> Machine:
     Raises:
         RecordError: It is no JSON, of another schema, or does not hold what a machine holds; with file and key.
     """
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise RecordError(f"{file}: not readable as JSON: {error}") from error
-    if not isinstance(content, dict) or "ceilings" not in content:
-        raise RecordError(f"{file}: holds no machine. lwyolo hardware --save {file} writes one.")
-    if content.get("schema") != SCHEMA:
-        raise RecordError(f"{file}: schema {content.get('schema')!r}; this version of lwyolo reads schema {SCHEMA}.")
-    machine: Machine = build(Machine, content, file, "")
+    machine: Machine = build(Machine, KIND.parse(text, file), file, "")
     for i, one in enumerate(machine.ceilings):
         rates = {f"peaks.{j}.gflops_per_s": peak.gflops_per_s for j, peak in enumerate(one.peaks)}
         rates |= {f"bandwidths.{j}.gb_per_s": bandwidth.gb_per_s for j, bandwidth in enumerate(one.bandwidths)}
@@ -70,10 +65,4 @@ def load(file: Path) -> Machine:
     Raises:
         RecordError: The file is missing, or does not hold what a machine holds.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise RecordError(f"{file}: no such file. lwyolo hardware --save {file} writes one.") from None
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{file}: not readable: {error}") from error
-    return from_json(text, str(file))
+    return from_json(KIND.read(file), str(file))
